@@ -8,6 +8,8 @@
 //! and back, so that a change of a noun is never by accident a change of a format. The one text format that lives
 //! here, the tree manifest ([`tree`]), has its own version.
 
+#![forbid(unsafe_code)]
+
 pub mod tree;
 
 pub mod source;
@@ -17,6 +19,8 @@ pub mod recipe;
 pub mod run;
 
 pub mod test;
+
+pub mod verdict;
 
 pub mod deployment;
 
