@@ -94,7 +94,7 @@ pub(crate) mod bytes {
 
     pub(super) fn decode(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
         let url_safe = text.contains(['-', '_']);
-        match (url_safe, text.ends_with('=') || text.len() % 4 == 0) {
+        match (url_safe, text.ends_with('=') || text.len().is_multiple_of(4)) {
             (false, true) => STANDARD.decode(text),
             (false, false) => STANDARD_NO_PAD.decode(text),
             (true, true) => URL_SAFE.decode(text),

@@ -130,3 +130,6 @@ impl ResourceDescriptor {
 pub fn digest_set(digest: &Digest) -> DigestSet {
     BTreeMap::from([(digest.algorithm().to_owned(), digest.hex())])
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,29 @@
 //! and it does not know the application. Each module's header links the specification it follows.
 //! Everything parsed here comes from outside, so every parser has a stated limit.
 
+#![forbid(unsafe_code)]
+
+pub mod base64;
 pub mod digest;
+pub mod jcs;
+pub mod pem;
+pub mod timestamp;
+
 pub mod dsse;
 pub mod in_toto;
-pub mod jcs;
-pub mod timestamp;
+
+pub mod slsa_provenance;
+pub mod test_result;
+pub mod vsa;
+
+pub mod note;
+pub mod rekor;
+pub mod sigstore_bundle;
+pub mod trusted_root;
+
+pub mod oci_distribution;
+pub mod oci_image;
+
+pub mod purl;
+
+pub mod mutation;

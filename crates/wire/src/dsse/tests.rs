@@ -26,3 +26,17 @@ fn base64_of_either_alphabet_is_read() {
         assert_eq!(bytes::decode(text).expect(text), [0xfb, 0xff], "{text}");
     }
 }
+
+#[test]
+fn large_and_damaged_envelopes_are_refused() {
+    let large = vec![b' '; SIZE_MAX + 1];
+    assert!(matches!(Envelope::parse(&large), Err(EnvelopeError::Size { .. })));
+    let sample =
+        br#"{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"k","sig":"MEUC"}]}"#;
+    assert_eq!(Envelope::parse(sample).expect("sample").to_json(), sample);
+    crate::mutation::Mutator::new(39).each(10_000, sample, |bytes| {
+        if let Ok(envelope) = Envelope::parse(bytes) {
+            assert_eq!(Envelope::parse(&envelope.to_json()).expect("its own print"), envelope);
+        }
+    });
+}

@@ -1,0 +1,232 @@
+//! Log entries: the bodies that stock Sigstore clients know as leaves of a transparency log.
+//!
+//! Specification: Rekor's entry types, `dsse` 0.0.1
+//! <https://github.com/sigstore/rekor/blob/v1.4.2/pkg/types/dsse/v0.0.1/dsse_v0_0_1_schema.json>, `dsse` 0.0.2 and
+//! `hashedrekord` 0.0.2 <https://github.com/sigstore/rekor-tiles/tree/v2.0.0/api/proto/rekor/v2>.
+//! A body is canonical JSON (RFC 8785); [`Body::parse`] takes no other bytes, so it has exactly one form.
+//!
+//! ```json
+//! {"apiVersion":"0.0.1","kind":"dsse","spec":{"envelopeHash":{"algorithm":"sha256","value":"5f0c…"},
+//!  "payloadHash":{"algorithm":"sha256","value":"9f86…"},"signatures":[{"signature":"MEUCIQ…","verifier":"LS0tLS1CRUdJTi…"}]}}
+//! {"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"n4bQ…"},
+//!  "signature":{"content":"MEUCIQ…","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"MFkw…"}}}}}}
+//! ```
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::base64;
+use crate::digest::Digest;
+use crate::sigstore_bundle::{HashOutput, KindVersion};
+
+/// The largest leaf of a tiled log: its length is stored in 16 bits.
+pub const SIZE_MAX: usize = 65_535;
+
+/// A log entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// `dsse` 0.0.1: what every released verifier takes for an attestation.
+    Dsse001(Dsse001),
+    /// `dsse` 0.0.2.
+    Dsse002(Dsse002),
+    /// `hashedrekord` 0.0.2: a signature over a digest.
+    HashedRekord002(HashedRekord002),
+}
+
+/// `dsse` 0.0.1
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dsse001 {
+    /// Digest of the envelope's JSON.
+    pub envelope_hash: NamedHash,
+    /// Digest of the payload.
+    pub payload_hash: NamedHash,
+    /// The envelope's signatures.
+    pub signatures: Vec<Signature001>,
+}
+
+/// A digest in two fields: `sha256` and hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedHash {
+    /// `sha256`
+    pub algorithm: String,
+    /// Lower-case hexadecimal.
+    pub value: String,
+}
+
+/// A signature and the PEM text of its key or certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature001 {
+    /// The raw signature.
+    #[serde(with = "base64")]
+    pub signature: Vec<u8>,
+    /// PEM text.
+    #[serde(with = "base64")]
+    pub verifier: Vec<u8>,
+}
+
+/// `dsse` 0.0.2
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dsse002 {
+    /// Digest of the payload.
+    pub payload_hash: HashOutput,
+    /// The envelope's signatures.
+    pub signatures: Vec<Signature002>,
+}
+
+/// `hashedrekord` 0.0.2
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashedRekord002 {
+    /// Digest of what was signed.
+    pub data: HashOutput,
+    /// The signature over it.
+    pub signature: Signature002,
+}
+
+/// A signature and its key or certificate, DER.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature002 {
+    /// The raw signature.
+    #[serde(with = "base64")]
+    pub content: Vec<u8>,
+    /// Whose it is.
+    pub verifier: Verifier,
+}
+
+/// A key or a certificate, and the algorithm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Verifier {
+    /// `PKIX_ECDSA_P256_SHA_256`
+    pub key_details: String,
+    /// A key: this or a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<Der>,
+    /// A certificate: this or a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x509_certificate: Option<Der>,
+}
+
+/// DER bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Der {
+    /// The bytes.
+    #[serde(with = "base64")]
+    pub raw_bytes: Vec<u8>,
+}
+
+/// Why a leaf is no entry of a known kind.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// More than [`SIZE_MAX`] bytes.
+    #[error("log entry of {0} bytes is larger than the limit of {SIZE_MAX}")]
+    Size(usize),
+    /// Not JSON, a field missing, unknown or malformed.
+    #[error("not a log entry")]
+    Form(#[from] serde_json::Error),
+    /// Another kind or version.
+    #[error("unknown kind of log entry `{kind}` {version}")]
+    Kind {
+        /// As the entry says.
+        kind: String,
+        /// As the entry says.
+        version: String,
+    },
+    /// JSON, but not in canonical form.
+    #[error("log entry is not canonical JSON")]
+    Canonical,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wire {
+    api_version: String,
+    kind: String,
+    spec: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpecDsse002 {
+    #[serde(rename = "dsseV002")]
+    inner: Dsse002,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpecHashedRekord002 {
+    #[serde(rename = "hashedRekordV002")]
+    inner: HashedRekord002,
+}
+
+impl Body {
+    /// Parses a leaf; only the exact bytes that [`Body::to_json`] writes are taken.
+    pub fn parse(leaf: &[u8]) -> Result<Body, BodyError> {
+        if leaf.len() > SIZE_MAX {
+            return Err(BodyError::Size(leaf.len()));
+        }
+        let wire: Wire = serde_json::from_slice(leaf)?;
+        let body = match (wire.kind.as_str(), wire.api_version.as_str()) {
+            ("dsse", "0.0.1") => Body::Dsse001(serde_json::from_value(wire.spec)?),
+            ("dsse", "0.0.2") => Body::Dsse002(serde_json::from_value::<SpecDsse002>(wire.spec)?.inner),
+            ("hashedrekord", "0.0.2") => {
+                Body::HashedRekord002(serde_json::from_value::<SpecHashedRekord002>(wire.spec)?.inner)
+            }
+            (kind, version) => return Err(BodyError::Kind { kind: clip(kind), version: clip(version) }),
+        };
+        if body.to_json() == leaf { Ok(body) } else { Err(BodyError::Canonical) }
+    }
+
+    /// Returns the canonical bytes: the leaf.
+    pub fn to_json(&self) -> Vec<u8> {
+        let KindVersion { kind, version } = self.kind_version();
+        let spec = match self {
+            Body::Dsse001(spec) => serde_json::to_value(spec),
+            Body::Dsse002(inner) => serde_json::to_value(SpecDsse002 { inner: inner.clone() }),
+            Body::HashedRekord002(inner) => serde_json::to_value(SpecHashedRekord002 { inner: inner.clone() }),
+        };
+        let spec = spec.expect("entries are representable in JSON");
+        crate::jcs::to_vec(&Wire { api_version: version, kind, spec })
+    }
+
+    /// Returns the kind and version, as a bundle names them beside the body.
+    pub fn kind_version(&self) -> KindVersion {
+        let (kind, version) = match self {
+            Body::Dsse001(_) => ("dsse", "0.0.1"),
+            Body::Dsse002(_) => ("dsse", "0.0.2"),
+            Body::HashedRekord002(_) => ("hashedrekord", "0.0.2"),
+        };
+        KindVersion { kind: kind.to_owned(), version: version.to_owned() }
+    }
+}
+
+impl NamedHash {
+    /// Returns the two fields of `digest`.
+    pub fn of(digest: &Digest) -> NamedHash {
+        NamedHash { algorithm: digest.algorithm().to_owned(), value: digest.hex() }
+    }
+}
+
+impl HashOutput {
+    /// Returns the digest with protobuf's name for its algorithm.
+    pub fn of(digest: &Digest) -> HashOutput {
+        let algorithm = match digest {
+            Digest::Sha256(_) => "SHA2_256",
+            Digest::Sha512(_) => "SHA2_512",
+        };
+        HashOutput { algorithm: algorithm.to_owned(), digest: digest.bytes().to_vec() }
+    }
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests;
