@@ -1,1 +1,62 @@
-fn main() {}
+//! The `assay` program: parses what was typed, runs one command, and turns its answer into an exit code.
+//!
+//! Exit 0 is yes or done, 1 an honest no, 2 could not tell. The hidden first arguments `__supervise`, `__signer` and
+//! `__service` are other processes of the same binary: the sandbox's supervisor, the signer, and a service's keeper.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod context;
+mod error;
+mod report;
+
+mod home;
+mod keys;
+mod machine;
+mod session;
+mod signer;
+
+mod fetch;
+mod inputs;
+mod project;
+mod resolve;
+
+mod building;
+mod layout;
+
+mod judge;
+mod walk;
+
+mod deploying;
+mod live;
+mod release;
+mod runbook;
+mod service;
+
+mod copy;
+mod example;
+mod pipeline;
+mod remote;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
+    match arguments.first().map(String::as_str) {
+        Some("__supervise") => sandbox::supervise(),
+        Some("__signer") => return ExitCode::from(signer::main(&arguments[1..])),
+        Some("__service") => return ExitCode::from(service::main(&arguments[1..])),
+        _ => {}
+    }
+    let typed = match cli::Cli::try_parse() {
+        Ok(typed) => typed,
+        Err(error) => {
+            let _closed = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    ExitCode::from(commands::run(typed))
+}

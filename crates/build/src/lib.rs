@@ -1,1 +1,57 @@
+//! From specification and lock to a plan, and from what a run left to the record of a build.
+//!
+//! ```text
+//! assay.toml ─ spec ─┐
+//! Cargo.lock ─ lock ─┴─ plan ─ (sandbox runs it) ─ record ─ compare
+//! ```
+//!
+//! This crate knows what a build is; it signs nothing and names neither HTTP nor a database. What it must read or
+//! keep, it asks of two small traits: [`inputs::Inputs`] (bytes and trees by digest) and [`inputs::Fetch`] (a URL's
+//! bytes). Making a lock is the only phase with a network.
 
+pub mod problem;
+
+mod document;
+
+pub mod spec;
+
+pub mod init;
+
+pub mod check;
+
+pub mod inputs;
+
+pub mod cargo_lock;
+
+mod cargo_config;
+
+pub mod crates;
+
+pub mod git;
+
+pub mod vendor;
+
+pub mod dpkg;
+
+pub mod base;
+
+pub mod toolchain;
+
+pub mod lock;
+
+pub mod source;
+
+pub mod image;
+
+pub mod pin;
+
+pub mod plan;
+
+pub mod record;
+
+pub mod compare;
+
+pub mod test_report;
+
+#[cfg(test)]
+mod testing;

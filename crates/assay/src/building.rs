@@ -1,0 +1,312 @@
+//! One build: plan, sandbox, artifacts into the store, record. Shared by `build`, the pipeline test and `quickstart`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use build::image::{self, Binary};
+use build::inputs::InputsError;
+use build::lock::Lock;
+use build::pin;
+use build::plan::{self, Planned};
+use build::record::{self, Circumstances, Made};
+use build::spec::{Image as ImageSpec, Libraries};
+use inspect::elf::Linkage;
+use model::recipe::{Artifact, ArtifactKind};
+use model::run::Record;
+use model::source::Source;
+use sandbox::outcome::{Collected, CollectedKind, Outcome};
+use sandbox::plan::{Host, Level, Plan};
+use wire::digest::Digest;
+
+use crate::commands::lock::with_world;
+use crate::context::Context;
+use crate::error::{Context as _, Failure, Result};
+use crate::inputs::StoreInputs;
+use crate::keys;
+use crate::machine;
+use crate::project::Project;
+
+/// The largest artifact, trace or log that is kept.
+const KEPT_MAX: u64 = 16 << 30;
+/// How much of a failed step's output is shown.
+const TAIL_MAX: usize = 4000;
+
+/// What is built: project, lock and source, read once.
+pub(crate) struct Subject<'a> {
+    /// The project.
+    pub(crate) project: &'a Project,
+    /// Its lock.
+    pub(crate) lock: &'a Lock,
+    /// Its source.
+    pub(crate) source: &'a Source,
+}
+
+/// A directory under `runs/` that is removed when this value is dropped.
+pub(crate) struct RunDirectory {
+    path: PathBuf,
+    /// The run's name.
+    pub(crate) id: String,
+}
+
+impl RunDirectory {
+    /// Makes a directory for one run.
+    pub(crate) fn new(context: &Context) -> Result<RunDirectory> {
+        let id = machine::random_name()?;
+        let path = context.home.runs().join(&id);
+        crate::home::private_directory(&path)?;
+        fs::create_dir(path.join("collect")).context("run", format!("making `{}`", path.display()))?;
+        Ok(RunDirectory { path, id })
+    }
+
+    /// Where collected files lie.
+    pub(crate) fn collected(&self) -> PathBuf {
+        self.path.join("collect")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl Drop for RunDirectory {
+    fn drop(&mut self) {
+        let _left = fs::remove_dir_all(&self.path); // `admin fsck` names what stays
+    }
+}
+
+/// A plan that was run.
+pub(crate) struct Ran {
+    /// What happened.
+    pub(crate) outcome: Outcome,
+    /// Its directory, with what was collected.
+    pub(crate) directory: RunDirectory,
+    /// Blob of the trace.
+    pub(crate) trace: Digest,
+    /// Blob of the log.
+    pub(crate) log: Digest,
+}
+
+/// Runs a plan in the sandbox, and keeps trace and log as blobs.
+pub(crate) fn run_plan(
+    context: &Context,
+    inputs: &StoreInputs,
+    plan: &Plan,
+    sources: &BTreeMap<String, PathBuf>,
+    on_output: &mut dyn FnMut(sandbox::outcome::Output<'_>),
+) -> Result<Ran> {
+    let directory = RunDirectory::new(context)?;
+    let host = Host {
+        supervisor: std::env::current_exe().context("sandbox", "finding this program")?,
+        sources: sources.clone(),
+        minimum: Level::TraceOnly,
+        ceiling: Level::Full,
+        trace: directory.file("trace"),
+        log: directory.file("log"),
+        collect: directory.collected(),
+        scratch: directory.file("scratch"),
+        path: std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned()),
+        deny: vec![context.home.keys()],
+    };
+    let outcome = sandbox::run(plan, &host, on_output).map_err(|error| {
+        let failure = Failure::new("sandbox", "running the plan in the sandbox").because(&error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    let trace = keep(inputs, &host.trace)?;
+    let log = keep(inputs, &host.log)?;
+    Ok(Ran { outcome, directory, trace, log })
+}
+
+fn keep(inputs: &StoreInputs, path: &Path) -> Result<Digest> {
+    let doing = || format!("keeping `{}`", path.display());
+    let mut file = fs::File::open(path).context("store", doing())?;
+    inputs.blobs.put(&mut file, None, KEPT_MAX).map(|(digest, _)| digest).context("store", doing())
+}
+
+/// Finds the trees of a plan in the store; those that are gone are made again from this machine, if it has the same.
+pub(crate) fn sources(
+    context: &Context,
+    inputs: &StoreInputs,
+    subject: &Subject<'_>,
+    planned: &Planned,
+) -> Result<BTreeMap<String, PathBuf>> {
+    match planned.sources(inputs) {
+        Err(InputsError::Absent(_)) => {
+            with_world(context, inputs, |world| {
+                pin::restore(&subject.project.directory, &subject.project.spec, subject.lock, world)
+                    .context("lock-inputs", "bringing back what assay.lock pins")
+            })?;
+            planned.sources(inputs).context("lock-inputs", "finding what assay.lock pins")
+        }
+        found => found.context("lock-inputs", "finding what assay.lock pins"),
+    }
+}
+
+/// Builds once. An exit code of a step other than 0, a limit or a missing artifact is an honest no.
+pub(crate) fn build_once(context: &Context, inputs: &StoreInputs, subject: &Subject<'_>) -> Result<Record> {
+    let planned = plan::build(&subject.project.spec, subject.lock, subject.source);
+    let sources = sources(context, inputs, subject, &planned)?;
+    let started = machine::now()?;
+    let mut narrate = |output: sandbox::outcome::Output<'_>| {
+        if let Some(line) = last_line(output.bytes) {
+            context.progress.step(line);
+        }
+    };
+    let ran = run_plan(context, inputs, &planned.plan, &sources, &mut narrate)?;
+    succeeded(inputs, &ran, "build-failed")?;
+    fenced(&ran.outcome)?;
+    for collected in &ran.outcome.collected {
+        keep_artifact(inputs, &ran.directory.collected(), collected)?;
+    }
+    let base = inputs.trees.tree(&subject.lock.base.tree).context("store", "reading the base's manifest")?;
+    let images = match &subject.project.spec.image {
+        Some(spec) => vec![pack(inputs, subject, &planned, spec, &ran.directory.collected(), &base)?],
+        None => Vec::new(),
+    };
+    let made = Made {
+        spec: &subject.project.spec,
+        lock: subject.lock,
+        source: subject.source,
+        planned: &planned,
+        base: &base,
+        sources: &sources,
+    };
+    let circumstances = Circumstances {
+        id: ran.directory.id.clone(),
+        started,
+        finished: machine::now()?,
+        invoker: machine::invoker(),
+        machine: machine::machine(&keys::secret(&context.home)?),
+        trace: ran.trace,
+        log: ran.log,
+        withhold_key: machine::random()?,
+    };
+    record::record(&made, &ran.outcome, images, &circumstances)
+        .map_err(|error| Failure::no("build-failed", "recording the build").because(&error))
+}
+
+/// Without namespaces, only Landlock keeps a step from the keys: without it nothing is signed as a build.
+fn fenced(outcome: &Outcome) -> Result<()> {
+    if outcome.level != Level::TraceOnly || outcome.landlock.is_some() {
+        return Ok(());
+    }
+    let mut failure = Failure::new(
+        "unfenced",
+        "this machine allows neither namespaces nor Landlock: the steps could have read the keys, so nothing is signed",
+    );
+    failure.also = outcome
+        .refused
+        .iter()
+        .map(|refusal| format!("{}: {}: {}", refusal.level, refusal.what, refusal.reason))
+        .collect();
+    let hint = outcome.refused.iter().find_map(|refusal| refusal.hint.clone());
+    Err(failure.hint(hint.unwrap_or_else(|| "build on a machine that allows user namespaces".to_owned())))
+}
+
+/// Turns a failed step or a limit into a failure that shows the end of the log.
+pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> Result<()> {
+    if ran.outcome.passed() {
+        return Ok(());
+    }
+    let tail = tail(inputs, &ran.log)?;
+    let what = match (&ran.outcome.limit, ran.outcome.steps.last()) {
+        (Some(limit), _) => format!("the limit of {limit} was reached"),
+        (None, Some(step)) => format!("step `{}` ended with {}", step.name, exit_text(step.exit)),
+        (None, None) => "no step ran".to_owned(),
+    };
+    Err(Failure::no(code, format!("{what}\n{tail}")).hint(format!("the whole log is blob {}", ran.log)))
+}
+
+fn exit_text(exit: sandbox::outcome::Exit) -> String {
+    match exit {
+        sandbox::outcome::Exit::Code(code) => format!("exit code {code}"),
+        sandbox::outcome::Exit::Signal(signal) => format!("signal {signal}"),
+        sandbox::outcome::Exit::Exec(_) | sandbox::outcome::Exit::Unknown => "an unknown exit".to_owned(),
+    }
+}
+
+fn tail(inputs: &StoreInputs, log: &Digest) -> Result<String> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = inputs.blobs.open(log).context("store", "reading the log")?;
+    let size = file.metadata().context("store", "reading the log")?.len();
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(size.saturating_sub(TAIL_MAX as u64)))
+        .and_then(|_| file.take(TAIL_MAX as u64).read_to_end(&mut bytes))
+        .context("store", "reading the log")?;
+    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+}
+
+fn last_line(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.trim_end().rsplit(['\n', '\r']).map(str::trim).find(|line| !line.is_empty())
+}
+
+fn keep_artifact(inputs: &StoreInputs, collect: &Path, collected: &Collected) -> Result<()> {
+    let CollectedKind::File { digest, .. } = &collected.kind else { return Ok(()) };
+    let path = collect.join(collected.path.trim_start_matches('/'));
+    let doing = || format!("keeping the artifact `{}`", collected.path);
+    let mut file = fs::File::open(&path).context("store", doing())?;
+    inputs.blobs.put(&mut file, Some(digest), KEPT_MAX).map(drop).context("store", doing())
+}
+
+/// Packs the declared image, and keeps its blobs.
+fn pack(
+    inputs: &StoreInputs,
+    subject: &Subject<'_>,
+    planned: &Planned,
+    spec: &ImageSpec,
+    collect: &Path,
+    base: &model::tree::Tree,
+) -> Result<Artifact> {
+    let doing = || format!("packing the image `{}`", spec.name);
+    let artifacts = &subject.project.spec.artifacts;
+    let binaries: Vec<Binary> = artifacts
+        .iter()
+        .filter(|artifact| spec.artifacts.contains(&artifact.name))
+        .map(|artifact| Binary {
+            path: artifact.name.clone(),
+            host: collect.join(plan::WORKSPACE.trim_start_matches('/')).join(&artifact.path),
+        })
+        .collect();
+    let root = inputs.trees.path(&subject.lock.base.tree);
+    let service = image::service_entries(&binaries, base, &root).context("image", doing())?;
+    if spec.libraries == Libraries::None && service.linkage == Linkage::Dynamic {
+        return Err(Failure::no(
+            "image",
+            format!("image `{}` says `libraries = \"none\"`, but a binary in it is dynamic", spec.name),
+        )
+        .hint("say `libraries = \"closure\"`, or build it static"));
+    }
+    let mut variables = spec.variables.clone();
+    if let Some(path) = &service.library_path {
+        variables.entry("LD_LIBRARY_PATH".to_owned()).or_insert_with(|| path.clone());
+    }
+    let ports = spec.ports.clone();
+    let image = image::assemble(&image::Spec {
+        epoch_unix_s: planned.settings.epoch_unix_s,
+        architecture: service.architecture,
+        entrypoint: spec.entrypoint.clone(),
+        arguments: Vec::new(),
+        user: spec.user.clone(),
+        ports,
+        variables,
+        labels: BTreeMap::new(),
+        entries: service.entries,
+    })
+    .context("image", doing())?;
+    for (path, bytes) in &image.files {
+        if path.starts_with("blobs/") {
+            inputs.blobs.put_bytes(bytes).context("store", doing())?;
+        }
+    }
+    Ok(Artifact {
+        name: spec.name.clone(),
+        path: format!("oci:{}", spec.name),
+        kind: ArtifactKind::Image { config: image.config, diff_ids: image.diff_ids },
+        digest: image.manifest,
+        size: image.manifest_size,
+    })
+}

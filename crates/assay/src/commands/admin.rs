@@ -1,0 +1,300 @@
+//! `assay admin`
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use attest::predicate::grant::{Action, Grant};
+use registry::access::Role;
+use registry::pattern::Pattern;
+use serde_json::json;
+use store::fsck::{self, Target};
+use wire::digest::Digest;
+
+use crate::context::Context;
+use crate::error::{Context as _, Failure, Result};
+use crate::keys::{self, KeyName};
+use crate::machine;
+use crate::report::Report;
+use crate::session::{self, Session};
+
+/// Look after the home: integrity, derived tables, tokens, the log's head
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Fsck(FsckArgs),
+    Reindex(ReindexArgs),
+    Status(StatusArgs),
+    #[command(subcommand)]
+    Token(TokenCommand),
+    #[command(subcommand)]
+    Log(LogCommand),
+    TrustedRoot(TrustedRootArgs),
+}
+
+/// Check every file of the home, and every row of the ledger; write nothing
+///
+/// Each file is content-addressed, derivable from the log, or covered by the seal that was written when the home was closed;
+/// a file that is none of these is a finding. Exit 1 when there is one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FsckArgs {}
+
+/// Rebuild every derived table from log and blobs
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReindexArgs {}
+
+/// Show the log's size and head, and what protects it
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {}
+
+/// Print the trust root as a Sigstore trusted_root.json, for stock clients
+#[derive(Debug, clap::Args)]
+pub(crate) struct TrustedRootArgs {}
+
+/// Give, list and revoke access tokens; each is a logged statement about the token's SHA-256
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum TokenCommand {
+    Create(CreateArgs),
+    List(ListArgs),
+    Revoke(RevokeArgs),
+}
+
+/// Give a new token a role; it is printed once
+///
+/// Example: assay admin token create ci --role publisher --repository 'team/*'
+#[derive(Debug, clap::Args)]
+pub(crate) struct CreateArgs {
+    /// Whose token it is
+    name: String,
+    /// reader, publisher, deployer or admin
+    #[arg(long)]
+    role: String,
+    /// Pattern of the repositories that it holds for; may be repeated
+    #[arg(long, default_value = "*")]
+    repository: Vec<String>,
+}
+
+/// List tokens by their digests
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {}
+
+/// Take every role from a token
+#[derive(Debug, clap::Args)]
+pub(crate) struct RevokeArgs {
+    /// SHA-256 of the token, as `list` shows it, or the token's name
+    token: String,
+}
+
+/// The log of this home
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum LogCommand {
+    Adopt(AdoptArgs),
+}
+
+/// Accept the log in this home as the newest, after a back-up was restored knowingly
+///
+/// The newest checkpoint is also kept outside the home; when that one is missing or newer, nothing is signed until this command
+/// was given. Entries made after the back-up are lost, and whoever saw them can prove it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AdoptArgs {}
+
+pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
+    match command {
+        Command::Fsck(_) => fsck_home(context),
+        Command::Reindex(_) => reindex(context),
+        Command::Status(_) => status(context),
+        Command::Token(command) => token(command, context),
+        Command::Log(LogCommand::Adopt(_)) => adopt(context),
+        Command::TrustedRoot(_) => trusted_root(context),
+    }
+}
+
+fn fsck_home(context: &Context) -> Result<Report> {
+    let home = &context.home;
+    if !home.data().is_dir() {
+        return Err(Failure::new("no-home", format!("`{}` is no home of assay", home.root().display()))
+            .hint("ASSAY_HOME=DIR assay admin fsck"));
+    }
+    let trust = keys::read_trust(&home.trust()).ok().flatten().map(Arc::new);
+    let options = session::options(home, trust.clone().unwrap_or_default());
+    let scratch = std::env::temp_dir().join(format!("assay-fsck-{}", std::process::id()));
+    let target = Target {
+        data: home.data(),
+        covered: options.covered,
+        heads: Some(home.heads().to_path_buf()),
+        trust,
+        scratch: scratch.clone(),
+    };
+    let findings = context.runtime.block_on(fsck::fsck(&target));
+    let _absent = std::fs::remove_dir_all(&scratch);
+    let findings = findings.context("fsck", "checking the home")?;
+    let paths: BTreeSet<PathBuf> = findings.iter().map(|finding| finding.path.clone()).collect();
+    let json = json!({
+        "result": if findings.is_empty() { "pass" } else { "fail" },
+        "findings": findings.iter().map(|finding| json!({"path": finding.path, "what": finding.to_string()})).collect::<Vec<_>>(),
+    });
+    let text = match findings.len() {
+        0 => format!("`{}` is whole: every file is what it should be", home.root().display()),
+        _ => {
+            let mut lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            lines.push(format!("{} finding(s) in {} file(s)", findings.len(), paths.len()));
+            lines.join("\n")
+        }
+    };
+    Ok(Report::of(findings.is_empty(), json, text))
+}
+
+fn local<'a>(session: &'a Session<'_>, what: &str) -> Result<&'a store::home::Home> {
+    session.local().ok_or_else(|| {
+        Failure::new("held", format!("a server holds the home, and {what} needs it alone"))
+            .hint("stop `assay serve` first")
+    })
+}
+
+fn reindex(context: &Context) -> Result<Report> {
+    let session = Session::open(context)?;
+    let read = local(&session, "reindexing").and_then(|home| {
+        context
+            .runtime
+            .block_on(home.reindex())
+            .map_err(|error| session::of_home("rebuilding the derived tables", error))
+    });
+    session.close()?;
+    let read = read?;
+    Ok(Report::yes(json!({"entries": read}), format!("rebuilt every derived table from {read} log entries")))
+}
+
+fn status(context: &Context) -> Result<Report> {
+    let session = Session::open(context)?;
+    let outcome = local(&session, "its status").map(|home| {
+        let log = home.log();
+        (
+            log.origin().to_owned(),
+            log.size(),
+            log.checkpoint().to_string(),
+            home.ready().map_err(|error| error.to_string()),
+        )
+    });
+    session.close()?;
+    let (origin, size, checkpoint, ready) = outcome?;
+    let json = json!({
+        "home": context.home.root(), "origin": origin, "size": size, "checkpoint": checkpoint,
+        "ready": ready.is_ok(), "refused": ready.as_ref().err(), "head": context.home.heads(),
+    });
+    let state = match &ready {
+        Ok(()) => "ready to sign".to_owned(),
+        Err(reason) => format!("refuses to sign: {reason}"),
+    };
+    let text = format!(
+        "home   {}\nlog    {origin}, {size} entries, {state}\nhead   also kept in {}, outside the home\n\
+         note   a restored back-up of the home is noticed by that head; only a witness would notice a snapshot of the whole machine\n{checkpoint}",
+        context.home.root().display(),
+        context.home.heads().display(),
+    );
+    Ok(Report::of(ready.is_ok(), json, text.trim_end()))
+}
+
+fn adopt(context: &Context) -> Result<Report> {
+    let session = Session::open(context)?;
+    let outcome = local(&session, "adopting the log").and_then(|home| {
+        home.adopt().map_err(|error| session::of_home("adopting the log", error))?;
+        Ok((home.log().origin().to_owned(), home.log().size()))
+    });
+    session.close()?;
+    let (origin, size) = outcome?;
+    Ok(Report::yes(json!({"origin": origin, "size": size}), format!("{origin} goes on from {size} entries")))
+}
+
+fn trusted_root(context: &Context) -> Result<Report> {
+    let trust = session::prepare(context)?;
+    let text = sign::trust::to_trusted_root_json(&trust);
+    let json: serde_json::Value = serde_json::from_str(&text).context("trust", "reading the trusted root")?;
+    Ok(Report::yes(json!({"trustedRoot": json, "identities": identities(&trust)}), text))
+}
+
+fn identities(trust: &sign::trust::Trust) -> Vec<serde_json::Value> {
+    trust
+        .identities
+        .iter()
+        .map(|identity| json!({"name": identity.name, "keyId": identity.key.id(), "publicKey": identity.key.to_pem()}))
+        .collect()
+}
+
+fn token(command: &TokenCommand, context: &Context) -> Result<Report> {
+    let mut session = Session::open(context)?;
+    let report = match command {
+        TokenCommand::Create(args) => create(&mut session, args),
+        TokenCommand::List(_) => list(&session),
+        TokenCommand::Revoke(args) => revoke(&mut session, &args.token),
+    };
+    session.close()?;
+    report
+}
+
+/// Makes a token, states its grant, and returns it.
+pub(crate) fn grant(session: &mut Session<'_>, name: &str, role: &str, repositories: &[String]) -> Result<String> {
+    if Role::of_name(role).is_none() {
+        return Err(
+            Failure::new("role", format!("`{role}` is no role")).hint("a role is reader, publisher, deployer or admin")
+        );
+    }
+    for pattern in repositories {
+        Pattern::parse(pattern).context("pattern", format!("reading `{pattern}`"))?;
+    }
+    let token = format!("assay_{}", machine::hex(&machine::random::<24>()?));
+    let grant = Grant {
+        token: Digest::of(token.as_bytes()),
+        name: name.to_owned(),
+        role: role.to_owned(),
+        repositories: repositories.to_vec(),
+        action: Action::Grant,
+        actor: machine::invoker(),
+        at: machine::now()?,
+    };
+    session.record(KeyName::Admin, &[attest::grant(&grant)])?;
+    Ok(token)
+}
+
+fn create(session: &mut Session<'_>, args: &CreateArgs) -> Result<Report> {
+    let token = grant(session, &args.name, &args.role, &args.repository)?;
+    let json = json!({"name": args.name, "role": args.role, "repositories": args.repository, "token": token, "digest": Digest::of(token.as_bytes())});
+    Ok(Report::yes(json, format!("{token}\nthis is the only time that the token is shown")))
+}
+
+fn list(session: &Session<'_>) -> Result<Report> {
+    let home = local(session, "listing tokens")?;
+    let rows = session.context().runtime.block_on(home.ledger().grants(None)).context("ledger", "listing tokens")?;
+    let text: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{} {} {} {}", row.token, row.name, row.role, row.repositories.join(",")))
+        .collect();
+    let json = json!({"tokens": rows.iter().map(|row| json!({
+        "token": row.token, "name": row.name, "role": row.role, "repositories": row.repositories, "granted": row.granted,
+    })).collect::<Vec<_>>()});
+    Ok(Report::yes(json, if text.is_empty() { "no token was given".to_owned() } else { text.join("\n") }))
+}
+
+fn revoke(session: &mut Session<'_>, which: &str) -> Result<Report> {
+    let home = local(session, "revoking tokens")?;
+    let all = session.context().runtime.block_on(home.ledger().grants(None)).context("ledger", "listing tokens")?;
+    let mine: Vec<_> = all.into_iter().filter(|row| row.name == which || row.token.to_string() == which).collect();
+    if mine.is_empty() {
+        return Err(Failure::no("no-token", format!("no token is `{which}`")).hint("assay admin token list"));
+    }
+    let now = machine::now()?;
+    let statements: Vec<_> = mine
+        .iter()
+        .map(|row| {
+            attest::grant(&Grant {
+                token: row.token,
+                name: row.name.clone(),
+                role: row.role.clone(),
+                repositories: row.repositories.clone(),
+                action: Action::Revoke,
+                actor: machine::invoker(),
+                at: now,
+            })
+        })
+        .collect();
+    session.record(KeyName::Admin, &statements)?;
+    Ok(Report::yes(json!({"revoked": mine.len()}), format!("took {} role(s) from `{which}`", mine.len())))
+}

@@ -1,0 +1,275 @@
+//! `assay build`
+
+use std::path::PathBuf;
+
+use attest::{Attestation, Claim};
+use build::compare;
+use build::plan;
+use model::recipe::{Artifact, ArtifactKind, Recipe};
+use model::run::{Rebuilt, Record};
+use model::source::Source;
+use serde_json::{Value, json};
+use wire::digest::Digest;
+
+use crate::building::{self, Subject};
+use crate::context::Context;
+use crate::error::{Context as _, Failure, Result};
+use crate::keys::KeyName;
+use crate::layout;
+use crate::project::Project;
+use crate::report::Report;
+use crate::session::Session;
+
+/// Build in the sandbox from the lock, and state what was built, from what, and how
+///
+/// No network, one fixed path, constructed variables, fixed times: two builds of one lock give the same bytes. Every process
+/// and every file it opened is recorded. Recipe and run are signed by the signer process and logged. With nothing changed
+/// since the last build, that build is the answer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Build again although nothing changed, compare with the former build, and state `rebuilt`, equal or not
+    #[arg(long)]
+    again: bool,
+    /// Also write the artifacts, and images as OCI layouts, into this directory
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
+    let project = Project::load(context)?;
+    let mut session = Session::open(context)?;
+    let outcome = build(&mut session, &project, args.again);
+    let outcome = outcome.and_then(|built| {
+        if let Some(directory) = &args.output {
+            layout::write_artifacts(&session.inputs().blobs, &built.recipe.outputs, directory)?;
+        }
+        Ok(built)
+    });
+    session.close()?;
+    Ok(outcome?.report())
+}
+
+/// A build that is stated and logged.
+pub(crate) struct Built {
+    /// The recipe.
+    pub(crate) recipe: Recipe,
+    /// Digest of the recipe statement's payload.
+    pub(crate) recipe_payload: Digest,
+    /// Digest of the run statement's payload.
+    pub(crate) run_payload: Digest,
+    run: Value,
+    cached: bool,
+    /// The comparison, after `--again`.
+    pub(crate) rebuilt: Option<(Rebuilt, Digest)>,
+}
+
+/// Builds a project, or finds the former build when nothing changed.
+pub(crate) fn build(session: &mut Session<'_>, project: &Project, again: bool) -> Result<Built> {
+    let lock = project.lock()?;
+    session.context().progress.doing("reading the source");
+    let source = project.source(&session.context().home, session.inputs())?;
+    let subject = Subject { project, lock: &lock, source: &source };
+    let plan = plan::build(&project.spec, &lock, &source).digest();
+    let former = former(session, &subject, &plan)?;
+    match (former, again) {
+        (Some(former), false) => Ok(former),
+        (Some(former), true) => rebuild(session, &subject, former),
+        (None, false) => state(session, &subject),
+        (None, true) => {
+            let first = state(session, &subject)?;
+            rebuild(session, &subject, first)
+        }
+    }
+}
+
+/// The build of this very source and lock, which must exist.
+pub(crate) fn existing(session: &Session<'_>, project: &Project) -> Result<Built> {
+    let lock = project.lock()?;
+    let source = source(session, project)?;
+    let subject = Subject { project, lock: &lock, source: &source };
+    let plan = plan::build(&project.spec, &lock, &source).digest();
+    former(session, &subject, &plan)?
+        .ok_or_else(|| Failure::no("not-built", "this source was not built yet with this lock").hint("assay build"))
+}
+
+/// The newest complete build of the same source, lock and plan whose artifacts are all still here.
+fn former(session: &Session<'_>, subject: &Subject<'_>, plan: &Digest) -> Result<Option<Built>> {
+    for recipe in session.recipes_of(&subject.source.tree)? {
+        let Claim::Recipe(claim) = recipe.claim() else { continue };
+        if claim.plan != *plan || claim.lock != subject.lock.digest() || claim.spec != subject.project.spec.digest {
+            continue;
+        }
+        if !recipe.authorised() || !layout::held(&session.inputs().blobs, &claim.outputs)? {
+            continue;
+        }
+        let payload = *recipe.statement().payload();
+        let commit = subject.source.revision.as_ref().map(|revision| revision.commit.as_str());
+        let run = session.runs_of(&payload)?.into_iter().find(|run| run.authorised() && is_of_commit(run, commit));
+        if let Some(run) = run {
+            let run_payload = *run.statement().payload();
+            let recipe = claim.clone();
+            return Ok(Some(Built {
+                recipe,
+                recipe_payload: payload,
+                run_payload,
+                run: of_run(&run),
+                cached: true,
+                rebuilt: None,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// A build of the same files at another commit is another build: its provenance says so.
+fn is_of_commit(run: &Attestation, commit: Option<&str>) -> bool {
+    match run.claim() {
+        Claim::Run(run) => run.source.revision.as_ref().map(|revision| revision.commit.as_str()) == commit,
+        _ => false,
+    }
+}
+
+/// Builds, and states recipe and run.
+fn state(session: &mut Session<'_>, subject: &Subject<'_>) -> Result<Built> {
+    session.context().progress.doing("building");
+    let record = building::build_once(session.context(), session.inputs(), subject)?;
+    let key = KeyName::builder(&record.level)
+        .ok_or_else(|| Failure::new("level", format!("no builder's key is for level `{}`", record.level)))?;
+    let recipe = attest::recipe(&record.recipe);
+    let recipe_payload = Digest::of(&recipe.to_json());
+    let run = attest::run(&record, &recipe_payload);
+    // The recipe of a second build is the same statement; it is logged once.
+    let known = session.by_payload(&recipe_payload)?.attestations;
+    let known = known.iter().any(|attestation| attestation.statement().identity() == key.identity());
+    let statements = if known { vec![run] } else { vec![recipe, run] };
+    let payloads = session.record(key, &statements)?;
+    let run_payload = *payloads.last().ok_or_else(|| Failure::new("log", "the log acknowledged no statement"))?;
+    let run = of_record(&record);
+    Ok(Built { recipe: record.recipe, recipe_payload, run_payload, run, cached: false, rebuilt: None })
+}
+
+/// Builds a second time, compares, and states the outcome whatever it is.
+fn rebuild(session: &mut Session<'_>, subject: &Subject<'_>, first: Built) -> Result<Built> {
+    let mut second = state(session, subject)?;
+    let runs = [(first.run_payload, &first.recipe), (second.run_payload, &second.recipe)];
+    let rebuilt = compare::compare(&first.recipe_payload, &runs).context("rebuilt", "comparing the two builds")?;
+    let key = second.run["level"].as_str().and_then(KeyName::builder);
+    let key = key.ok_or_else(|| Failure::new("level", "the second build has no level"))?;
+    let payloads = session.record(key, &[attest::rebuilt(&rebuilt, &first.recipe.outputs)])?;
+    let payload = *payloads.first().ok_or_else(|| Failure::new("log", "the log acknowledged no statement"))?;
+    second.rebuilt = Some((rebuilt, payload));
+    Ok(second)
+}
+
+fn of_record(record: &Record) -> Value {
+    json!({
+        "complete": record.completeness.complete,
+        "reasons": record.completeness.reasons,
+        "level": record.level,
+        "undeclared": record.undeclared.iter().map(|u| json!({
+            "path": u.path, "process": u.process, "argv0": u.argv0, "count": u.count,
+        })).collect::<Vec<_>>(),
+        "duration_ms": record.duration_ms,
+        "processes": record.processes.len(),
+        "trace": record.trace,
+        "log": record.log,
+    })
+}
+
+fn of_run(run: &Attestation) -> Value {
+    let Claim::Run(run) = run.claim() else { return json!({}) };
+    json!({
+        "complete": run.completeness.complete,
+        "reasons": run.completeness.reasons,
+        "level": run.level,
+        "undeclared": run.undeclared.iter().map(|u| json!({
+            "path": u.path, "process": u.process, "argv0": u.argv0, "count": u.count,
+        })).collect::<Vec<_>>(),
+        "duration_ms": run.duration_ms,
+        "processes": run.processes,
+        "trace": run.trace,
+        "log": run.log,
+    })
+}
+
+impl Built {
+    /// The newest file artifact of a name, or the first.
+    pub(crate) fn artifact(&self, name: Option<&str>) -> Option<&Artifact> {
+        match name {
+            Some(name) => self.recipe.outputs.iter().find(|output| output.name == name),
+            None => self.recipe.outputs.iter().find(|output| output.kind == ArtifactKind::File),
+        }
+    }
+
+    /// Whether the build is complete.
+    pub(crate) fn complete(&self) -> bool {
+        self.run["complete"] == json!(true)
+    }
+
+    /// The isolation that held.
+    pub(crate) fn level(&self) -> &str {
+        self.run["level"].as_str().unwrap_or("unknown")
+    }
+
+    fn report(&self) -> Report {
+        let mut json = self.run.clone();
+        json["artifacts"] = self.recipe.outputs.iter().map(artifact_json).collect();
+        json["recipe"] = json!(self.recipe_payload);
+        json["run"] = json!(self.run_payload);
+        json["cached"] = json!(self.cached);
+        let equal = self.rebuilt.as_ref().is_none_or(|(rebuilt, _)| rebuilt.equal);
+        if let Some((rebuilt, payload)) = &self.rebuilt {
+            json["rebuilt"] = json!({
+                "equal": rebuilt.equal,
+                "times": rebuilt.runs.len(),
+                "statement": payload,
+                "differences": rebuilt.differences.iter().map(|(name, digests)| json!({"name": name, "digests": digests})).collect::<Vec<_>>(),
+            });
+        }
+        Report::of(equal, json, self.text())
+    }
+
+    fn text(&self) -> String {
+        let mut out = Vec::new();
+        for output in &self.recipe.outputs {
+            out.push(format!("{} {}", output.name, output.digest));
+        }
+        let how = if self.cached { "nothing changed since this build" } else { "built" };
+        let complete = if self.complete() { "complete" } else { "not complete" };
+        out.push(format!(
+            "{how}: level {}, {complete}, {} ms, {} processes, {} undeclared",
+            self.level(),
+            self.run["duration_ms"],
+            self.run["processes"],
+            self.run["undeclared"].as_array().map_or(0, Vec::len),
+        ));
+        for reason in self.run["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            out.push(format!("  {reason}"));
+        }
+        out.push(format!("recipe {}\nrun    {}", self.recipe_payload, self.run_payload));
+        if let Some((rebuilt, payload)) = &self.rebuilt {
+            out.push(match rebuilt.equal {
+                true => format!("rebuilt {} times, equal: {payload}", rebuilt.runs.len()),
+                false => format!("rebuilt {} times, NOT equal: {payload}", rebuilt.runs.len()),
+            });
+            for (name, digests) in &rebuilt.differences {
+                let digests: Vec<String> = digests.iter().map(Digest::to_string).collect();
+                out.push(format!("  {name}: {}", digests.join(" ≠ ")));
+            }
+        }
+        out.join("\n")
+    }
+}
+
+fn artifact_json(artifact: &Artifact) -> Value {
+    let kind = match &artifact.kind {
+        ArtifactKind::File => "file",
+        ArtifactKind::Image { .. } => "image",
+    };
+    json!({"name": artifact.name, "path": artifact.path, "digest": artifact.digest, "kind": kind, "size": artifact.size})
+}
+
+/// The source of a project at this moment, for commands that only need its identity.
+pub(crate) fn source(session: &Session<'_>, project: &Project) -> Result<Source> {
+    project.source(&session.context().home, session.inputs())
+}

@@ -1,0 +1,96 @@
+//! `assay lock`
+
+use build::inputs::Host;
+use build::pin::{self, World};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::{Context as _, Result};
+use crate::fetch::Https;
+use crate::inputs::StoreInputs;
+use crate::project::Project;
+use crate::report::Report;
+use crate::runbook::durable;
+use crate::session::Session;
+
+/// Pin every input of the build in assay.lock, and keep its bytes
+///
+/// The only command that uses a network: each crate of Cargo.lock by its checksum, git dependencies by their commit, the
+/// Rust toolchain and the system packages of `[base]` with their files. Interrupted, it goes on where it was. The file holds
+/// no host path and no time: made twice, it has the same bytes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Change nothing; answer no (exit 1) if the lock would change
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
+    let project = Project::load(context)?;
+    let session = Session::open(context)?;
+    let made = make(context, session.inputs(), &project);
+    session.close()?;
+    let made = made?;
+    let path = project.directory.join(build::lock::FILE);
+    let before = crate::project::optional(&path)?;
+    let text = made.lock.to_text();
+    let changed = before.as_deref() != Some(text.as_bytes());
+    if changed && !args.check {
+        durable(&path, text.as_bytes()).context("lock", format!("writing `{}`", path.display()))?;
+    }
+    let json = json!({
+        "lock": made.lock.digest(),
+        "changed": changed,
+        "base": made.lock.base.tree,
+        "packages": made.lock.base.packages.len(),
+        "toolchains": made.lock.toolchains.iter().map(|t| json!({"name": t.name, "version": t.version, "tree": t.tree})).collect::<Vec<_>>(),
+        "dependencies": made.lock.dependencies.len(),
+        "imported": made.imported,
+    });
+    let did = match (changed, args.check) {
+        (true, true) => "would change",
+        (true, false) => "written",
+        (false, _) => "unchanged",
+    };
+    let text = format!(
+        "assay.lock {did}: {} dependencies, {} packages, {} toolchain(s); {}",
+        made.lock.dependencies.len(),
+        made.lock.base.packages.len(),
+        made.lock.toolchains.len(),
+        made.lock.digest()
+    );
+    Ok(Report::of(!(changed && args.check), json, text))
+}
+
+/// Makes the lock of a project; writes nothing into the project.
+pub(crate) fn make(context: &Context, inputs: &StoreInputs, project: &Project) -> Result<pin::Made> {
+    with_world(context, inputs, |world| {
+        pin::make(&project.directory, &project.spec, world).context("lock", "making assay.lock")
+    })
+}
+
+/// Gives `work` the store, the network and this machine.
+pub(crate) fn with_world<T>(
+    context: &Context,
+    inputs: &StoreInputs,
+    work: impl FnOnce(&World<'_>) -> Result<T>,
+) -> Result<T> {
+    let fetch = Https::new(context.runtime.handle().clone())?;
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(Into::into)
+        .or_else(|| std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".cargo")));
+    let host = Host {
+        root: "/".into(),
+        cargo_home,
+        cache: context.home.cache().to_path_buf(),
+        variables: build::inputs::HOST_VARIABLES
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+            .collect(),
+        scratch: context.home.runs().join(format!("lock-{}", std::process::id())),
+    };
+    let progress = |what: &str| context.progress.doing(what);
+    let outcome = work(&World { inputs, fetch: &fetch, host: &host, progress: &progress });
+    let _absent = std::fs::remove_dir_all(&host.scratch);
+    outcome
+}

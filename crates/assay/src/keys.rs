@@ -1,0 +1,171 @@
+//! The home's signing keys, a file for each use, and `trust.json`, which says what each may sign.
+//!
+//! A key is a P-256 private key in PKCS#8 PEM, mode 0600, made on first use. The builder has one key for each level of
+//! isolation, so that who can sign for a weak run cannot sign for a complete one.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use sign::SigningKey;
+use sign::trust::{Identity, Role, Trust};
+use wire::timestamp::Timestamp;
+
+use crate::error::{Context, Failure, Result};
+use crate::home::Home;
+use crate::machine;
+use crate::runbook::durable;
+
+/// The uses of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyName {
+    BuilderFull,
+    BuilderNoProc,
+    BuilderTraceOnly,
+    Tester,
+    Publisher,
+    Verifier,
+    Deployer,
+    Admin,
+}
+
+impl KeyName {
+    const ALL: [KeyName; 8] = [
+        KeyName::BuilderFull,
+        KeyName::BuilderNoProc,
+        KeyName::BuilderTraceOnly,
+        KeyName::Tester,
+        KeyName::Publisher,
+        KeyName::Verifier,
+        KeyName::Deployer,
+        KeyName::Admin,
+    ];
+
+    /// The builder's key for a level of isolation.
+    pub(crate) fn builder(level: &str) -> Option<KeyName> {
+        match level {
+            "full" => Some(KeyName::BuilderFull),
+            "no-proc" => Some(KeyName::BuilderNoProc),
+            "trace-only" => Some(KeyName::BuilderTraceOnly),
+            _ => None,
+        }
+    }
+
+    /// The identity's name in `trust.json` and policies.
+    pub(crate) fn identity(self) -> &'static str {
+        match self {
+            KeyName::BuilderFull => "builder-full",
+            KeyName::BuilderNoProc => "builder-no-proc",
+            KeyName::BuilderTraceOnly => "builder-trace-only",
+            KeyName::Tester => "tester",
+            KeyName::Publisher => "publisher",
+            KeyName::Verifier => "verifier",
+            KeyName::Deployer => "deployer",
+            KeyName::Admin => "admin",
+        }
+    }
+
+    /// What the key may sign.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            KeyName::BuilderFull | KeyName::BuilderNoProc | KeyName::BuilderTraceOnly => Role::Builder,
+            KeyName::Tester => Role::Tester,
+            KeyName::Publisher => Role::Publisher,
+            KeyName::Verifier => Role::Verifier,
+            KeyName::Deployer => Role::Deployer,
+            KeyName::Admin => Role::Admin,
+        }
+    }
+
+    /// Where the key lies.
+    pub(crate) fn file(self, keys: &Path) -> PathBuf {
+        keys.join(format!("{}.pem", self.identity()))
+    }
+}
+
+/// Makes the keys that are missing, and returns the trust root, adding this home's identities when it is new.
+pub(crate) fn ensure(home: &Home, now: Timestamp) -> Result<Trust> {
+    let mut trust = read_trust(&home.trust())?;
+    let mut changed = trust.is_none();
+    let trust_now = trust.get_or_insert_with(Trust::default);
+    for name in KeyName::ALL {
+        let path = name.file(&home.keys());
+        if path.exists() {
+            continue;
+        }
+        if trust_now.identities.iter().any(|identity| identity.name == name.identity()) {
+            return Err(Failure::new(
+                "key-missing",
+                format!("`{}` is missing, but `{}` accepts its identity", path.display(), home.trust().display()),
+            )
+            .hint("restore the key from a back-up, or remove the identity from trust.json to have a new key made"));
+        }
+        let key = SigningKey::generate().context("key", "making a signing key")?;
+        write_private(&path, key.to_pkcs8_pem().as_bytes())?;
+        trust_now.identities.push(Identity {
+            name: name.identity().to_owned(),
+            key: key.public().clone(),
+            roles: vec![name.role()],
+            valid_from: now,
+            valid_until: None,
+            revoked_at: None,
+        });
+        changed = true;
+    }
+    if changed {
+        write_trust(&home.trust(), trust_now)?;
+    }
+    Ok(trust.unwrap_or_default())
+}
+
+/// The home's secret: 32 bytes that key the names of machines, made on first use and never published.
+pub(crate) fn secret(home: &Home) -> Result<Vec<u8>> {
+    let path = home.keys().join("home.secret");
+    if !path.exists() {
+        write_private(&path, &machine::random::<32>()?)?;
+    }
+    fs::read(&path).context("key", format!("reading `{}`", path.display()))
+}
+
+/// The token by which this home's own commands speak to its server; `None` before the first `assay serve`.
+pub(crate) fn operator_token(home: &Home) -> Option<String> {
+    fs::read_to_string(home.keys().join("operator.token")).ok().map(|token| token.trim().to_owned())
+}
+
+/// Keeps the operator's token.
+pub(crate) fn write_operator_token(home: &Home, token: &str) -> Result<()> {
+    write_private(&home.keys().join("operator.token"), format!("{token}\n").as_bytes())
+}
+
+/// Reads a signing key of the home, for the server, which signs in its own process.
+pub(crate) fn read_key(home: &Home, name: KeyName) -> Result<SigningKey> {
+    let path = name.file(&home.keys());
+    let pem =
+        zeroize::Zeroizing::new(fs::read_to_string(&path).context("key", format!("reading `{}`", path.display()))?);
+    SigningKey::from_pkcs8_pem(&pem).context("key", format!("reading `{}`", path.display()))
+}
+
+/// Reads `trust.json`; `None` when there is none.
+pub(crate) fn read_trust(path: &Path) -> Result<Option<Trust>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Trust::parse(&text).context("trust", format!("reading `{}`", path.display())).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context("trust", format!("reading `{}`", path.display())),
+    }
+}
+
+/// Replaces `trust.json` atomically.
+pub(crate) fn write_trust(path: &Path, trust: &Trust) -> Result<()> {
+    durable(path, trust.to_json().as_bytes()).context("trust", format!("writing `{}`", path.display()))
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let doing = || format!("writing `{}`", path.display());
+    let temporary = path.with_extension("new");
+    let _stale = fs::remove_file(&temporary);
+    let mut file =
+        fs::File::options().write(true).create_new(true).mode(0o600).open(&temporary).context("key", doing())?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).context("key", doing())?;
+    fs::rename(&temporary, path).context("key", doing())
+}

@@ -1,0 +1,175 @@
+//! What cannot be reproduced, refused before anything is built: one finding a line.
+//!
+//! Beside the problems of reading `assay.toml`: commands that fetch or install, Cargo without `--locked`, images and
+//! sources that can move, settings of one machine's CPU; in the manifests, git dependencies that no lock file pins and
+//! path dependencies outside of the project. A step has no network in any case; saying so here saves a build.
+//!
+//! Deliberately absent: files that the build does not read (a Dockerfile, a CI's configuration).
+
+mod command;
+
+mod manifests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::cargo_lock;
+use crate::problem::Problem;
+use crate::spec::{self, Spec};
+
+/// A file of the project: its name in findings, and its bytes.
+pub type File = (String, Vec<u8>);
+
+/// What is checked.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// `assay.toml`
+    pub spec: Option<File>,
+    /// `Cargo.lock`
+    pub cargo_lock: Option<File>,
+    /// `Cargo.toml` of the root and of every member.
+    pub manifests: Vec<File>,
+}
+
+/// Why a project could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// A file could not be read.
+    #[error("reading `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No specification.
+    #[error("`{}` is missing; run `assay init`", .0.display())]
+    NoSpec(PathBuf),
+}
+
+impl Files {
+    /// Reads the files of a project's directory; `manifests` are relative paths, as `source::files` finds them.
+    pub fn read(project: &Path, manifests: &[String]) -> Result<Files, CheckError> {
+        let spec = read(project, spec::FILE)?.ok_or_else(|| CheckError::NoSpec(project.join(spec::FILE)))?;
+        let mut files = Files { spec: Some(spec), cargo_lock: read(project, cargo_lock::FILE)?, manifests: Vec::new() };
+        for manifest in manifests {
+            files.manifests.extend(read(project, manifest)?);
+        }
+        Ok(files)
+    }
+}
+
+fn read(project: &Path, name: &str) -> Result<Option<File>, CheckError> {
+    let path = project.join(name);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.len() > cargo_lock::SIZE_MAX as u64 => {
+            Err(CheckError::Read { path, source: io::Error::other("larger than any such file") })
+        }
+        Ok(_) => match fs::read(&path) {
+            Ok(bytes) => Ok(Some((name.to_owned(), bytes))),
+            Err(source) => Err(CheckError::Read { path, source }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CheckError::Read { path, source }),
+    }
+}
+
+/// Returns the findings, by file, line and column. None means that nothing stands against building it.
+pub fn check(files: &Files) -> Vec<Problem> {
+    let mut findings = Vec::new();
+    if let Some((name, bytes)) = &files.spec {
+        findings.extend(check_spec(name, bytes));
+    }
+    findings.extend(manifests::check(files));
+    findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    findings
+}
+
+fn check_spec(file: &str, bytes: &[u8]) -> Vec<Problem> {
+    let mut findings = Vec::new();
+    if let Ok(text) = spec::text_of(file, bytes)
+        && let Ok(document) = DeTable::parse(text)
+    {
+        let mut note = |offset: usize, message: String, allowed: &str| {
+            findings.push(Problem::at(file, text, offset, message, Some(allowed.to_owned())));
+        };
+        for section in ["step", "test"] {
+            commands(document.get_ref(), section, &mut note);
+        }
+        references(document.get_ref(), &mut note);
+    }
+    // Where both have something to say of one place, the finding here says why.
+    if let Err(problems) = Spec::parse(file, bytes) {
+        let known: Vec<(usize, usize)> = findings.iter().map(|finding| (finding.line, finding.column)).collect();
+        findings.extend(problems.into_iter().filter(|problem| !known.contains(&(problem.line, problem.column))));
+    }
+    findings
+}
+
+/// What a finding is noted with: offset, message, what is allowed.
+type Note<'n> = dyn FnMut(usize, String, &str) + 'n;
+
+fn commands(document: &DeTable<'_>, section: &str, note: &mut Note<'_>) {
+    let Some(tables) = document.get(section).and_then(|value| value.get_ref().as_array()) else { return };
+    for table in tables.iter().filter_map(|table| table.get_ref().as_table()) {
+        let Some(run) = table.get("run").and_then(|value| value.get_ref().as_array()) else { continue };
+        let words: Vec<(&str, usize)> =
+            run.iter().filter_map(|item| item.get_ref().as_str().map(|text| (text, item.span().start))).collect();
+        for finding in command::check(&words) {
+            note(finding.offset, finding.message, finding.allowed);
+        }
+    }
+}
+
+/// Walks all tables for image references, sources by branch, and settings of one CPU.
+fn references(table: &DeTable<'_>, note: &mut Note<'_>) {
+    let text = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str());
+    if text("git").is_some()
+        && text("rev").is_none()
+        && let Some(at) = table.get("branch").or_else(|| table.get("git"))
+    {
+        let message = match text("branch") {
+            Some(branch) => format!("branch `{}` moves: it is no source", shown(branch)),
+            None => "a repository without a commit moves: it is no source".to_owned(),
+        };
+        note(at.span().start, message, "pin a commit with `rev`");
+    }
+    for (key, value) in table.iter() {
+        let name: &str = key.get_ref();
+        if let Some(text) = value.get_ref().as_str() {
+            if ["image", "from"].contains(&name) && !is_pinned_image(text) {
+                let message = format!("image `{}` is not pinned: its tag can be moved", shown(text));
+                note(value.span().start, message, "write it as `NAME@sha256:…`");
+            }
+            if text.contains("target-cpu=native") || text.contains("-march=native") {
+                let message = "`native` builds for the CPU of whatever machine builds".to_owned();
+                note(value.span().start, message, "name the CPU, as `x86-64-v3`");
+            }
+        }
+        inner_tables(value.get_ref(), note);
+    }
+}
+
+fn inner_tables(value: &DeValue<'_>, note: &mut Note<'_>) {
+    if let Some(table) = value.as_table() {
+        references(table, note);
+    } else if let Some(array) = value.as_array() {
+        array.iter().for_each(|item| inner_tables(item.get_ref(), note));
+    }
+}
+
+/// Whether an image reference ends in a digest.
+fn is_pinned_image(reference: &str) -> bool {
+    reference.split_once('@').is_some_and(|(_, digest)| digest.parse::<wire::digest::Digest>().is_ok())
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests;

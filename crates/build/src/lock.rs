@@ -1,0 +1,394 @@
+//! `assay.lock`, version 1: the machine-written pin of everything that a build reads beside its source.
+//!
+//! ```toml
+//! # Written by `assay lock`; do not edit. Run `assay lock` to write it anew.
+//! version = 1
+//! spec = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+//! cargo-lock = "sha256:60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
+//! vendor = "sha256:fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13"
+//! tier = "T0"
+//! cpus = 2
+//! output-format = 1
+//!
+//! [base]
+//! distribution = "debian 12"
+//! tree = "sha256:…"
+//!
+//! [[base.package]]
+//! name = "gcc-12"
+//! version = "12.2.0-14+deb12u1"
+//! architecture = "amd64"
+//! digest = "sha256:…"
+//! purl = "pkg:deb/debian/gcc-12@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12"
+//!
+//! [[toolchain]]
+//! name = "rust"
+//! version = "rustc 1.95.0 (59807616e 2026-04-14)"
+//! tree = "sha256:…"
+//!
+//! [[dependency]]
+//! name = "serde"
+//! version = "1.0.219"
+//! kind = "registry"
+//! source = "registry+https://github.com/rust-lang/crates.io-index"
+//! digest = "sha256:…"
+//! purl = "pkg:cargo/serde@1.0.219"
+//! ```
+//!
+//! It holds no path of a machine, no time, no user. Only the exact bytes that [`Lock::to_text`] writes are read back, so
+//! an edit by hand, or a merge gone wrong, is refused rather than guessed at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use wire::digest::Digest;
+
+use crate::cargo_lock;
+use crate::image::OUTPUT_FORMAT;
+use crate::problem::Problem;
+use crate::spec::Spec;
+
+/// The name of the file in a project.
+pub const FILE: &str = "assay.lock";
+
+/// How large the file may be: 300 bytes for each of 20,000 dependencies.
+pub const SIZE_MAX: usize = 16 * 1024 * 1024;
+
+const HEADER: &str = "# Written by `assay lock`; do not edit. Run `assay lock` to write it anew.\n";
+
+/// The command that mends a stale lock.
+const MEND: &str = "run `assay lock`";
+
+/// A lock.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Lock {
+    version: u32,
+    /// Digest of the bytes of `assay.toml`.
+    pub spec: Digest,
+    /// Digest of the bytes of `Cargo.lock`; `None` for a project without Cargo.
+    pub cargo_lock: Option<Digest>,
+    /// Digest of the tree of all dependencies; `None` if there are none.
+    pub vendor: Option<Digest>,
+    /// Determinism tier.
+    pub tier: String,
+    /// How many CPUs a build sees.
+    pub cpus: u32,
+    /// Version of our packing.
+    pub output_format: u32,
+    /// The base.
+    pub base: Base,
+    /// Toolchains, by name.
+    #[serde(default, rename = "toolchain")]
+    pub toolchains: Vec<Toolchain>,
+    /// Dependencies, by name and version.
+    #[serde(default, rename = "dependency")]
+    pub dependencies: Vec<Dependency>,
+}
+
+/// The pinned base.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// `debian 12`
+    pub distribution: String,
+    /// Digest of its tree.
+    pub tree: Digest,
+    /// Its packages, by name.
+    #[serde(default, rename = "package")]
+    pub packages: Vec<BasePackage>,
+}
+
+/// A system package of the base.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BasePackage {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Architecture.
+    pub architecture: String,
+    /// Digest of the tree of its files.
+    pub digest: Digest,
+    /// Package URL.
+    pub purl: String,
+}
+
+/// A pinned toolchain.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Toolchain {
+    /// `rust`
+    pub name: String,
+    /// As it names itself.
+    pub version: String,
+    /// Digest of its tree.
+    pub tree: Digest,
+}
+
+/// A pinned dependency.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dependency {
+    /// Crate name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Where its bytes come from.
+    pub kind: DependencyKind,
+    /// As `Cargo.lock` spells it.
+    pub source: String,
+    /// Commit of a git dependency.
+    pub commit: Option<String>,
+    /// Digest of the `.crate` file; of the package's tree for a git dependency.
+    pub digest: Digest,
+    /// Package URL.
+    pub purl: String,
+}
+
+/// Where a dependency's bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DependencyKind {
+    /// A crate registry.
+    Registry,
+    /// A git repository.
+    Git,
+}
+
+impl DependencyKind {
+    /// Returns `registry` or `git`.
+    pub fn name(self) -> &'static str {
+        match self {
+            DependencyKind::Registry => "registry",
+            DependencyKind::Git => "git",
+        }
+    }
+}
+
+/// What a lock is made of; everything else follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pins {
+    /// Digest of the bytes of `Cargo.lock`.
+    pub cargo_lock: Option<Digest>,
+    /// Digest of the tree of all dependencies.
+    pub vendor: Option<Digest>,
+    /// The base.
+    pub base: Base,
+    /// Toolchains.
+    pub toolchains: Vec<Toolchain>,
+    /// Dependencies.
+    pub dependencies: Vec<Dependency>,
+}
+
+impl Lock {
+    /// Makes the lock of a specification and the pins found for it.
+    pub fn new(spec: &Spec, mut pins: Pins) -> Lock {
+        pins.base.packages.sort_by(|a, b| a.name.cmp(&b.name));
+        pins.toolchains.sort_by(|a, b| a.name.cmp(&b.name));
+        let key = |d: &Dependency| (d.name.clone(), d.version.clone(), d.source.clone());
+        pins.dependencies.sort_by_key(key);
+        Lock {
+            version: 1,
+            spec: spec.digest,
+            cargo_lock: pins.cargo_lock,
+            vendor: pins.vendor,
+            tier: spec.build.tier.name().to_owned(),
+            cpus: spec.build.cpus,
+            output_format: OUTPUT_FORMAT,
+            base: pins.base,
+            toolchains: pins.toolchains,
+            dependencies: pins.dependencies,
+        }
+    }
+
+    /// Returns the digest of the lock's bytes.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.to_text().as_bytes())
+    }
+
+    /// Returns the file's text.
+    pub fn to_text(&self) -> String {
+        let mut out = HEADER.to_owned();
+        out.push_str("version = 1\n");
+        line(&mut out, "spec", &self.spec);
+        optional(&mut out, "cargo-lock", self.cargo_lock.as_ref());
+        optional(&mut out, "vendor", self.vendor.as_ref());
+        line(&mut out, "tier", &self.tier);
+        out.push_str(&format!("cpus = {}\noutput-format = {}\n", self.cpus, self.output_format));
+        out.push_str("\n[base]\n");
+        line(&mut out, "distribution", &self.base.distribution);
+        line(&mut out, "tree", &self.base.tree);
+        for package in &self.base.packages {
+            out.push_str("\n[[base.package]]\n");
+            line(&mut out, "name", &package.name);
+            line(&mut out, "version", &package.version);
+            line(&mut out, "architecture", &package.architecture);
+            line(&mut out, "digest", &package.digest);
+            line(&mut out, "purl", &package.purl);
+        }
+        for toolchain in &self.toolchains {
+            out.push_str("\n[[toolchain]]\n");
+            line(&mut out, "name", &toolchain.name);
+            line(&mut out, "version", &toolchain.version);
+            line(&mut out, "tree", &toolchain.tree);
+        }
+        for dependency in &self.dependencies {
+            out.push_str("\n[[dependency]]\n");
+            line(&mut out, "name", &dependency.name);
+            line(&mut out, "version", &dependency.version);
+            line(&mut out, "kind", &dependency.kind.name());
+            line(&mut out, "source", &dependency.source);
+            optional(&mut out, "commit", dependency.commit.as_ref());
+            line(&mut out, "digest", &dependency.digest);
+            line(&mut out, "purl", &dependency.purl);
+        }
+        out
+    }
+
+    /// Reads a lock; `file` is its name in messages.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Lock, Problem> {
+        let mend = || Some(MEND.to_owned());
+        if bytes.len() > SIZE_MAX {
+            let message = format!("the file has {} bytes, more than {SIZE_MAX}", bytes.len());
+            return Err(Problem::at(file, "", 0, message, mend()));
+        }
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| Problem::at(file, "", 0, "the file is not UTF-8 text".to_owned(), mend()))?;
+        let lock: Lock = toml::from_str(text)
+            .map_err(|error| Problem { allowed: mend(), ..Problem::of_toml(file, text, &error) })?;
+        if lock.version != 1 {
+            let message = format!("lock version {} is not known: this assay reads version 1", lock.version);
+            return Err(Problem::at(file, text, text.find("version").unwrap_or(0), message, mend()));
+        }
+        let written = lock.to_text();
+        if written != text {
+            let same = written.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+            let message = "this is not what `assay lock` writes: the file was edited".to_owned();
+            return Err(Problem::at(file, text, same, message, mend()));
+        }
+        Ok(lock)
+    }
+
+    /// Returns why the lock does not fit the specification and the bytes of `Cargo.lock`; empty if it does.
+    pub fn stale(&self, spec: &Spec, cargo_lock: Option<&[u8]>) -> Vec<Stale> {
+        let mut reasons = Vec::new();
+        if self.tier != spec.build.tier.name() || self.cpus != spec.build.cpus {
+            let locked = format!("tier {}, {} CPUs", self.tier, self.cpus);
+            let wanted = format!("tier {}, {} CPUs", spec.build.tier.name(), spec.build.cpus);
+            reasons.push(Stale::Settings { locked, wanted });
+        } else if self.spec != spec.digest {
+            reasons.push(Stale::Spec { locked: self.spec, found: spec.digest });
+        }
+        if self.output_format != OUTPUT_FORMAT {
+            reasons.push(Stale::OutputFormat { locked: self.output_format });
+        }
+        let found = cargo_lock.map(Digest::of);
+        if self.cargo_lock != found {
+            let changes = cargo_lock.and_then(|bytes| self.changes(bytes)).unwrap_or_default();
+            reasons.push(Stale::CargoLock { changes });
+        }
+        reasons
+    }
+
+    /// What a `Cargo.lock` has and the lock has not, and the other way round; `None` if it does not parse.
+    fn changes(&self, cargo_lock: &[u8]) -> Option<Vec<String>> {
+        const SHOWN_MAX: usize = 10;
+        let packages = cargo_lock::parse(cargo_lock::FILE, cargo_lock).ok()?;
+        let external = packages.iter().filter(|package| package.origin != cargo_lock::Origin::Path);
+        let now: BTreeSet<String> = external.map(|package| format!("{} {}", package.name, package.version)).collect();
+        let then: BTreeSet<String> = self.dependencies.iter().map(|d| format!("{} {}", d.name, d.version)).collect();
+        let new = now.difference(&then).map(|name| format!("{name} is new"));
+        let gone = then.difference(&now).map(|name| format!("{name} is gone"));
+        Some(new.chain(gone).take(SHOWN_MAX).collect())
+    }
+
+    /// Returns the trees that a build mounts, by the names that a plan gives them.
+    pub fn trees(&self) -> BTreeMap<String, Digest> {
+        let mut trees = BTreeMap::from([("base".to_owned(), self.base.tree)]);
+        trees.extend(self.toolchains.iter().map(|toolchain| (toolchain.name.clone(), toolchain.tree)));
+        trees.extend(self.vendor.map(|vendor| ("vendor".to_owned(), vendor)));
+        trees
+    }
+}
+
+/// Why a lock does not fit its project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stale {
+    /// `assay.toml` changed.
+    Spec {
+        /// Digest in the lock.
+        locked: Digest,
+        /// Digest of the file.
+        found: Digest,
+    },
+    /// Tier or CPU count changed.
+    Settings {
+        /// In the lock.
+        locked: String,
+        /// In `assay.toml`.
+        wanted: String,
+    },
+    /// The lock was made for another version of our packing.
+    OutputFormat {
+        /// In the lock.
+        locked: u32,
+    },
+    /// `Cargo.lock` changed, came or went.
+    CargoLock {
+        /// `serde 1.0.220 is new`, …; empty where no package changed.
+        changes: Vec<String>,
+    },
+}
+
+impl std::fmt::Display for Stale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Stale::Spec { locked, found } => {
+                let (locked, found) = (locked.short(), found.short());
+                write!(f, "assay.toml changed since the lock was made ({locked} ≠ {found}); {MEND}")
+            }
+            Stale::Settings { locked, wanted } => {
+                write!(f, "the lock is for {locked}, assay.toml for {wanted}; {MEND}")
+            }
+            Stale::OutputFormat { locked } => {
+                write!(f, "the lock is for output format {locked}, this assay writes {OUTPUT_FORMAT}; {MEND}")
+            }
+            Stale::CargoLock { changes } if changes.is_empty() => {
+                write!(f, "Cargo.lock changed since the lock was made; {MEND}")
+            }
+            Stale::CargoLock { changes } => {
+                write!(f, "Cargo.lock changed since the lock was made ({}); {MEND}", changes.join(", "))
+            }
+        }
+    }
+}
+
+fn line(out: &mut String, key: &str, value: &dyn std::fmt::Display) {
+    out.push_str(&format!("{key} = {}\n", basic_string(&value.to_string())));
+}
+
+fn optional<T: std::fmt::Display>(out: &mut String, key: &str, value: Option<&T>) {
+    if let Some(value) = value {
+        line(out, key, value);
+    }
+}
+
+/// A TOML basic string: quotes, backslashes and control characters escaped.
+pub(crate) fn basic_string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,228 @@
+//! From specification, lock and source to a plan for the sandbox, at tier T0.
+//!
+//! ```text
+//! /                 base (read-only)            /build         source, writable, every time = SOURCE_DATE_EPOCH
+//! /toolchain/rust   toolchain (read-only)       /home/builder  empty, writable
+//! /vendor           dependencies (read-only)    /tmp           empty, writable
+//! ```
+//!
+//! A plan is a pure function of what it is made from: no path, user, time or setting of a machine enters, so that its
+//! digest is the same everywhere. The trees are named in it by key; [`Planned::digest`] covers their digests too.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use model::recipe::Settings;
+use model::source::Source;
+use sandbox::plan::{Collect, Limits, Mount, PLAN_VERSION, Plan, Step};
+use serde::Serialize;
+use wire::digest::Digest;
+
+use crate::cargo_config;
+use crate::inputs::{Inputs, InputsError};
+use crate::lock::Lock;
+use crate::spec::{Artifact, Spec, Test};
+
+/// The project's directory inside.
+pub const WORKSPACE: &str = "/build";
+
+/// Where the dependencies' tree is inside.
+const VENDOR: &str = "/vendor";
+
+/// Where a toolchain's tree is inside: its name follows.
+const TOOLCHAINS: &str = "/toolchain";
+
+/// The builder's home inside.
+const HOME: &str = "/home/builder";
+
+/// Where a test finds the artifacts that it evaluates; also the value of `ASSAY_ARTIFACTS`.
+pub const ARTIFACTS: &str = "/artifacts";
+
+/// The earliest time of a source: 1980-01-01, below which zip archives cannot go.
+pub const EPOCH_MIN_UNIX_S: i64 = 315_532_800;
+
+/// Space for the source and what is built beside it. It counts as memory only as far as it is used.
+const WORKSPACE_BYTES: u64 = 16 << 30;
+
+/// Space for temporary files, and for the builder's home.
+const SCRATCH_BYTES: u64 = 4 << 30;
+
+/// Where Cargo looks for configuration from any directory. It stands at the root, so that the relative path in it holds
+/// also where the sandbox has no mounts and another directory stands for `/`.
+const CARGO_CONFIG: &str = "/.cargo/config.toml";
+
+/// A plan, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What the sandbox runs.
+    pub plan: Plan,
+    /// Digest of each tree that the plan names.
+    pub trees: BTreeMap<String, Digest>,
+    /// Settings that can change the bytes of the output.
+    pub settings: Settings,
+}
+
+/// Plans a build.
+pub fn build(spec: &Spec, lock: &Lock, source: &Source) -> Planned {
+    let mut planned = frame(lock, source);
+    let base = variables(lock, &planned.settings);
+    let step = |step: &crate::spec::Step| Step {
+        name: step.name.clone(),
+        argv: step.run.clone(),
+        cwd: inside(&step.cwd),
+        variables: merged(&base, [&spec.build.variables, &step.variables]),
+    };
+    planned.plan.steps = spec.steps.iter().map(step).collect();
+    planned.plan.collect = spec.artifacts.iter().map(collect).collect();
+    planned
+}
+
+/// Plans one repetition of a test. `artifacts` is a tree with a file for each artifact that is evaluated, by name.
+pub fn test(spec: &Spec, lock: &Lock, source: &Source, test: &Test, artifacts: Option<&Digest>) -> Planned {
+    let mut planned = frame(lock, source);
+    let mut base = variables(lock, &planned.settings);
+    if let Some(artifacts) = artifacts {
+        planned.plan.mounts.push(tree(ARTIFACTS, "artifacts"));
+        planned.trees.insert("artifacts".to_owned(), *artifacts);
+        base.insert("ASSAY_ARTIFACTS".to_owned(), ARTIFACTS.to_owned());
+    }
+    // Services under test listen on the loopback interface of their own network namespace.
+    planned.plan.loopback = true;
+    planned.plan.steps = vec![Step {
+        name: test.name.clone(),
+        argv: test.run.clone(),
+        cwd: inside(&test.cwd),
+        variables: merged(&base, [&spec.build.variables, &test.variables]),
+    }];
+    planned
+}
+
+impl Planned {
+    /// Returns the digest of the canonical plan: of what runs, on which trees, with which settings.
+    pub fn digest(&self) -> Digest {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Canonical<'a> {
+            plan: &'a Plan,
+            trees: &'a BTreeMap<String, Digest>,
+            tier: &'a str,
+            output_format: u32,
+        }
+        let canonical = Canonical {
+            plan: &self.plan,
+            trees: &self.trees,
+            tier: &self.settings.tier,
+            output_format: self.settings.output_format,
+        };
+        Digest::of(&wire::jcs::to_vec(&canonical))
+    }
+
+    /// Returns where the trees lie on this machine, for [`sandbox::plan::Host::sources`].
+    pub fn sources(&self, inputs: &dyn Inputs) -> Result<BTreeMap<String, PathBuf>, InputsError> {
+        let place = |(key, digest): (&String, &Digest)| {
+            let path = inputs.tree(digest)?.ok_or(InputsError::Absent(*digest))?;
+            Ok((key.clone(), path))
+        };
+        self.trees.iter().map(place).collect()
+    }
+}
+
+/// Everything but the steps.
+fn frame(lock: &Lock, source: &Source) -> Planned {
+    let settings = settings(lock, source);
+    let mut trees = lock.trees();
+    trees.insert("source".to_owned(), source.tree);
+    let mut mounts = vec![tree("/", "base")];
+    for toolchain in &lock.toolchains {
+        mounts.push(tree(&format!("{TOOLCHAINS}/{}", toolchain.name), &toolchain.name));
+    }
+    if lock.vendor.is_some() {
+        mounts.push(tree(VENDOR, "vendor"));
+    }
+    if lock.cargo_lock.is_some() {
+        mounts.push(Mount::File { target: CARGO_CONFIG.to_owned(), content: cargo_config(lock), executable: false });
+    }
+    mounts.push(Mount::Scratch { target: "/tmp".to_owned(), size_bytes: SCRATCH_BYTES });
+    mounts.push(Mount::Scratch { target: HOME.to_owned(), size_bytes: SCRATCH_BYTES });
+    mounts.push(Mount::Copy {
+        target: WORKSPACE.to_owned(),
+        source: "source".to_owned(),
+        mtime_unix_s: settings.epoch_unix_s,
+        size_bytes: WORKSPACE_BYTES,
+    });
+    let plan = Plan {
+        version: PLAN_VERSION,
+        hostname: "build".to_owned(),
+        cpus: lock.cpus,
+        loopback: false,
+        mounts,
+        steps: Vec::new(),
+        collect: Vec::new(),
+        limits: Limits::default(),
+    };
+    Planned { plan, trees, settings }
+}
+
+/// Returns the settings that a lock and a source lead to.
+fn settings(lock: &Lock, source: &Source) -> Settings {
+    let commit_time = source.revision.as_ref().map_or(0, |revision| revision.commit_time_unix_s);
+    Settings {
+        tier: lock.tier.clone(),
+        cpus: lock.cpus,
+        epoch_unix_s: commit_time.max(EPOCH_MIN_UNIX_S),
+        output_format: lock.output_format,
+    }
+}
+
+fn tree(target: &str, source: &str) -> Mount {
+    Mount::Tree { target: target.to_owned(), source: source.to_owned() }
+}
+
+fn inside(relative: &str) -> String {
+    if relative.is_empty() { WORKSPACE.to_owned() } else { format!("{WORKSPACE}/{relative}") }
+}
+
+fn collect(artifact: &Artifact) -> Collect {
+    Collect { path: inside(&artifact.path), optional: false, after_failure: false }
+}
+
+/// The variables of every step; nothing of the machine is in them.
+fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
+    let toolchains = lock.toolchains.iter().map(|toolchain| format!("{TOOLCHAINS}/{}/bin", toolchain.name));
+    let path: Vec<String> =
+        toolchains.chain(["/usr/bin".to_owned(), "/bin".to_owned(), "/usr/sbin".to_owned()]).collect();
+    let mut variables = BTreeMap::from([
+        ("HOME", HOME.to_owned()),
+        ("LC_ALL", "C.UTF-8".to_owned()),
+        ("PATH", path.join(":")),
+        ("SOURCE_DATE_EPOCH", settings.epoch_unix_s.to_string()),
+        ("TMPDIR", "/tmp".to_owned()),
+        ("TZ", "UTC".to_owned()),
+        ("USER", "builder".to_owned()),
+    ]);
+    if lock.cargo_lock.is_some() {
+        variables.extend([
+            ("CARGO_BUILD_JOBS", settings.cpus.to_string()),
+            ("CARGO_HOME", format!("{HOME}/.cargo")),
+            ("CARGO_INCREMENTAL", "0".to_owned()),
+            ("CARGO_NET_OFFLINE", "true".to_owned()),
+        ]);
+    }
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The directory in it is relative to the one that holds `.cargo`.
+fn cargo_config(lock: &Lock) -> String {
+    let sources = lock.dependencies.iter().map(|dependency| dependency.source.as_str());
+    cargo_config::text(sources, lock.vendor.map(|_| "vendor"))
+}
+
+/// Later tables win. The specification was refused if it set a constructed variable.
+fn merged(base: &BTreeMap<String, String>, over: [&BTreeMap<String, String>; 2]) -> BTreeMap<String, String> {
+    let mut variables = base.clone();
+    over.into_iter().for_each(|table| variables.extend(table.clone()));
+    variables
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Values that look like secrets never reach a statement: `hmac:` and a keyed hash stand in their place.
+//!
+//! The key is the run's own and is never published, so equal values can be told within a run and guessed by nobody.
+
+use std::collections::BTreeMap;
+
+use wire::digest::hmac_sha256;
+
+use crate::spec::looks_secret;
+
+/// Beginnings of values that are tokens wherever they stand: GitHub, GitLab, AWS, Slack, Stripe, crates.io, JWT, PEM.
+const TOKEN_STARTS: [&str; 14] = [
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "AKIA",
+    "ASIA",
+    "xoxb-",
+    "xoxp-",
+    "sk_live_",
+    "cio",
+    "eyJ",
+    "-----BEGIN",
+];
+
+/// A token is longer than this; shorter values with such a beginning are words.
+const TOKEN_LENGTH_MIN: usize = 16;
+
+/// Withholds values under one key.
+pub(super) struct Withhold {
+    key: [u8; 32],
+}
+
+impl Withhold {
+    pub(super) fn new(key: [u8; 32]) -> Withhold {
+        Withhold { key }
+    }
+
+    pub(super) fn variables(&self, variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let value = |name: &str, value: &str| match looks_secret(name) && !value.is_empty() {
+            true => self.withheld(value),
+            false => self.token(value),
+        };
+        variables.iter().map(|(name, text)| (name.clone(), value(name, text))).collect()
+    }
+
+    /// Withholds `--password=X`, `--token X`, and tokens by their form.
+    pub(super) fn arguments(&self, argv: &[String]) -> Vec<String> {
+        let mut after_secret_option = false;
+        let mut out = Vec::with_capacity(argv.len());
+        for argument in argv {
+            let is_value = std::mem::take(&mut after_secret_option) && !argument.starts_with('-');
+            out.push(match argument.split_once('=') {
+                _ if is_value => self.withheld(argument),
+                Some((name, value)) if is_option(name) && looks_secret(&name.replace('-', "_")) => {
+                    format!("{name}={}", self.withheld(value))
+                }
+                None if is_option(argument) && looks_secret(&argument.replace('-', "_")) => {
+                    after_secret_option = true;
+                    argument.clone()
+                }
+                _ => self.token(argument),
+            });
+        }
+        out
+    }
+
+    fn token(&self, value: &str) -> String {
+        let is_token = value.len() >= TOKEN_LENGTH_MIN
+            && TOKEN_STARTS.iter().any(|start| value.starts_with(start))
+            && !value.contains('/');
+        let has_password = value.split_once("://").is_some_and(|(_, rest)| {
+            let authority = rest.split('/').next().unwrap_or("");
+            authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+        });
+        if is_token || has_password { self.withheld(value) } else { value.to_owned() }
+    }
+
+    fn withheld(&self, value: &str) -> String {
+        let hash: String = hmac_sha256(&self.key, value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("hmac:{hash}")
+    }
+}
+
+fn is_option(name: &str) -> bool {
+    name.starts_with('-')
+}

@@ -1,0 +1,305 @@
+//! `assay.toml`, version 1: the single source of truth of how a project is built, tested and deployed.
+//!
+//! ```toml
+//! version = 1
+//!
+//! [project]
+//! name = "greeter"
+//! owners = ["ada@example.org"]
+//!
+//! [base]
+//! packages = ["gcc", "libc6-dev"]
+//! toolchains = ["rust"]
+//!
+//! [build]
+//! tier = "T0"
+//! cpus = 2
+//!
+//! [[step]]
+//! name = "compile"
+//! run = ["cargo", "build", "--release", "--locked"]
+//!
+//! [[artifact]]
+//! name = "greeter"
+//! path = "target/release/greeter"
+//!
+//! [image]
+//! name = "greeter"
+//! artifacts = ["greeter"]
+//! entrypoint = ["/greeter"]
+//!
+//! [[test]]
+//! name = "unit"
+//! run = ["cargo", "test", "--release", "--locked"]
+//!
+//! [environment.staging]
+//! policy = "policies/staging.toml"
+//! kind = "service"
+//! run = ["greeter"]
+//! health = "http://127.0.0.1:8080/health"
+//! ```
+//!
+//! There is no way to give a step a network, and no key that holds a secret. Reading collects every problem with its
+//! line and column; a [`Spec`] exists only for a file without one.
+
+use std::collections::BTreeMap;
+
+use wire::digest::Digest;
+
+use crate::problem::Problem;
+
+mod read;
+
+/// The name of the file in a project.
+pub const FILE: &str = "assay.toml";
+
+/// How large the file may be: a real one has a few KiB.
+pub const SIZE_MAX: usize = 1024 * 1024;
+
+/// How many CPUs a build may be given.
+pub const CPUS_MAX: u32 = 256;
+
+/// How often a test may be repeated.
+pub const REPETITIONS_MAX: u32 = 100;
+
+/// Variables that the sandbox constructs, and that no table of variables may set.
+pub const CONSTRUCTED: [&str; 11] = [
+    "CARGO_BUILD_JOBS",
+    "CARGO_HOME",
+    "CARGO_INCREMENTAL",
+    "CARGO_NET_OFFLINE",
+    "HOME",
+    "LC_ALL",
+    "PATH",
+    "SOURCE_DATE_EPOCH",
+    "TMPDIR",
+    "TZ",
+    "USER",
+];
+
+/// Parts of variable names whose values are secrets.
+const SECRET_PARTS: [&str; 6] = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY"];
+
+/// A specification without problems.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Digest of the file's bytes.
+    pub digest: Digest,
+    /// `[project]`
+    pub project: Project,
+    /// `[base]`
+    pub base: Base,
+    /// `[build]`
+    pub build: Build,
+    /// `[[step]]`, in order; at least one.
+    pub steps: Vec<Step>,
+    /// `[[artifact]]`, in order; at least one.
+    pub artifacts: Vec<Artifact>,
+    /// `[image]`
+    pub image: Option<Image>,
+    /// `[[test]]`, in order.
+    pub tests: Vec<Test>,
+    /// `[environment.NAME]`, by name.
+    pub environments: BTreeMap<String, Environment>,
+}
+
+/// `[project]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// Name: lower-case letters, digits, `-`, `_`, `.`.
+    pub name: String,
+    /// Who answers for it: addresses or names.
+    pub owners: Vec<String>,
+}
+
+/// `[base]`: what the build sees beside the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// Debian packages; what they depend on comes with them.
+    pub packages: Vec<String>,
+    /// Toolchains imported from this machine; `rust` is the one known.
+    pub toolchains: Vec<String>,
+    /// Rust targets beside the machine's own, as `x86_64-unknown-linux-musl`.
+    pub targets: Vec<String>,
+}
+
+/// `[build]`: settings that can change the bytes of the output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// How much determinism the sandbox gives.
+    pub tier: Tier,
+    /// How many CPUs every step sees.
+    pub cpus: u32,
+    /// Variables of every step.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// How much determinism the sandbox gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Namespaces, one fixed path, constructed variables, fixed source times, a fixed CPU count.
+    T0,
+}
+
+impl Tier {
+    /// Returns `T0`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::T0 => "T0",
+        }
+    }
+}
+
+/// `[[step]]`: one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Unique name.
+    pub name: String,
+    /// Program and arguments; no shell.
+    pub run: Vec<String>,
+    /// Directory below the project's root; `""` is the root itself.
+    pub cwd: String,
+    /// Variables, over those of `[build]`.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// `[[artifact]]`: a file that the steps leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Unique name.
+    pub name: String,
+    /// Path below the project's root.
+    pub path: String,
+}
+
+/// `[image]`: an OCI image made of artifacts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Name; differs from every artifact's.
+    pub name: String,
+    /// Names of the artifacts in it, each at `/NAME`.
+    pub artifacts: Vec<String>,
+    /// Program and arguments that it starts.
+    pub entrypoint: Vec<String>,
+    /// Which libraries are packed beside the artifacts.
+    pub libraries: Libraries,
+    /// `UID:GID` that it runs as.
+    pub user: String,
+    /// TCP ports that it listens on.
+    pub ports: Vec<u16>,
+    /// Variables of the container.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Which shared libraries an image gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Libraries {
+    /// All that the artifacts need, from the base.
+    Closure,
+    /// None: the artifacts are static.
+    None,
+}
+
+/// `[[test]]`: a command that tests, run in the same sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// Unique name.
+    pub name: String,
+    /// Program and arguments.
+    pub run: Vec<String>,
+    /// Directory below the project's root; `""` is the root itself.
+    pub cwd: String,
+    /// Variables, over those of `[build]`.
+    pub variables: BTreeMap<String, String>,
+    /// How often it runs; outcomes that differ are a failure.
+    pub repetitions: u32,
+    /// How its output is read.
+    pub format: TestFormat,
+}
+
+/// How a test's output is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestFormat {
+    /// What `cargo test` prints.
+    Cargo,
+    /// One case, by the exit code.
+    Exit,
+}
+
+/// `[environment.NAME]`: where and how a release is deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// Path of its policy, below the project's root.
+    pub policy: String,
+    /// What is deployed.
+    pub kind: EnvironmentKind,
+    /// Steps that run after the release was unpacked and before it goes live, in order.
+    pub runbook: Vec<RunbookStep>,
+}
+
+/// What is deployed to an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvironmentKind {
+    /// A process that stays.
+    Service {
+        /// Program (a path below the release directory) and arguments.
+        run: Vec<String>,
+        /// How its health is asked.
+        health: Health,
+        /// Signal that stops it, as `SIGTERM`.
+        stop: String,
+        /// Its variables.
+        variables: BTreeMap<String, String>,
+    },
+    /// A directory, checked by a command.
+    Release {
+        /// Program (a path below the release directory) and arguments; exit code 0 is good.
+        check: Vec<String>,
+    },
+}
+
+/// How a service's health is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// An `http://` URL that answers 200 to 299.
+    Url(String),
+    /// A command whose exit code is 0.
+    Command(Vec<String>),
+}
+
+/// `[[environment.NAME.runbook]]`: one more step of a deployment; it may be run again after an interruption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunbookStep {
+    /// Unique name within the runbook.
+    pub name: String,
+    /// Program and arguments.
+    pub run: Vec<String>,
+}
+
+impl Spec {
+    /// Reads a specification; `file` is its name in messages. Returns every problem found.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Spec, Vec<Problem>> {
+        read::spec(file, bytes)
+    }
+}
+
+/// Returns the file's text, or the one problem that keeps it from being text of a sane size.
+pub(crate) fn text_of<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Problem> {
+    if bytes.len() > SIZE_MAX {
+        let message = format!("the file has {} bytes", bytes.len());
+        return Err(Problem::at(file, "", 0, message, Some(format!("at most {SIZE_MAX} are read"))));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there");
+        Problem::at(file, good, good.len(), "the text is not UTF-8 from here".to_owned(), None)
+    })
+}
+
+/// Whether a variable of that name holds a secret.
+pub(crate) fn looks_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    SECRET_PARTS.iter().any(|part| upper.contains(part)) || upper.ends_with("_KEY") || upper.ends_with("APIKEY")
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,340 @@
+//! What to run: the plan (equal on every machine) and the host (where this machine keeps things).
+//!
+//! The plan holds no host path, user, level or time, so its canonical JSON can stand in a recipe. A real one:
+//!
+//! ```json
+//! {"version":1,"hostname":"build","cpus":2,"loopback":false,
+//!  "mounts":[{"tree":{"target":"/","source":"base"}},
+//!            {"file":{"target":"/etc/passwd","content":"builder:x:1000:1000::/home:/bin/sh\n"}},
+//!            {"copy":{"target":"/build","source":"source","mtime_unix_s":315532800,"size_bytes":1073741824}},
+//!            {"scratch":{"target":"/tmp","size_bytes":268435456}}],
+//!  "steps":[{"name":"compile","argv":["/bin/sh","-c","make"],"cwd":"/build","variables":{"PATH":"/usr/bin"}}],
+//!  "collect":[{"path":"/build/out/*"}],
+//!  "limits":{"wall_ms":3600000,"processes":4096,"memory_bytes":8589934592,"open_files":4096,
+//!            "file_bytes":4294967296,"output_bytes":67108864,"events":4000000,"collect_bytes":4294967296}}
+//! ```
+//!
+//! Deliberately absent: shell words and variable expansion; a step is an argument vector and a complete environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::SandboxError;
+
+#[cfg(test)]
+mod tests;
+
+/// The plan format that this crate reads and writes.
+pub const PLAN_VERSION: u32 = 1;
+/// More mounts than any sensible plan has; each costs kernel memory.
+const MOUNTS_MAX: usize = 4096;
+/// More steps than any sensible plan has.
+const STEPS_MAX: usize = 1024;
+/// The size of the mask that programs pass to `sched_getaffinity` without asking first is 1024 bits.
+const CPUS_MAX: u32 = 1024;
+/// The kernel's limit of a host name.
+const HOSTNAME_MAX: usize = 64;
+/// The kernel's limit of a path.
+const PATH_MAX: usize = 4096;
+
+/// What to do, the same on every machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`PLAN_VERSION`].
+    pub version: u32,
+    /// Host name inside.
+    pub hostname: String,
+    /// How many CPUs programs see.
+    pub cpus: u32,
+    /// Whether the loopback interface inside is up (for tests of a service); nothing else is ever reachable.
+    #[serde(default)]
+    pub loopback: bool,
+    /// What the file system inside holds; later entries lie over earlier ones.
+    pub mounts: Vec<Mount>,
+    /// Commands in order; the first that fails ends the run.
+    pub steps: Vec<Step>,
+    /// What to copy out afterwards.
+    #[serde(default)]
+    pub collect: Vec<Collect>,
+    /// Where each resource ends.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// One thing in the file system inside. Targets are absolute, without `.` or `..`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Mount {
+    /// A host directory (or file), read-only. At `/` each of its top-level directories is bound and its links are made again.
+    Tree {
+        /// Where it appears.
+        target: String,
+        /// Key into [`Host::sources`].
+        source: String,
+    },
+    /// A read-only file with this content.
+    File {
+        /// Where it appears.
+        target: String,
+        /// Its text.
+        content: String,
+        /// Whether it may be executed.
+        #[serde(default)]
+        executable: bool,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it appears.
+        target: String,
+        /// What it points to, taken as it is.
+        to: String,
+    },
+    /// A host directory copied in sorted order onto a writable tmpfs, owned by the builder, modes 0644 and 0755.
+    Copy {
+        /// Where it appears.
+        target: String,
+        /// Key into [`Host::sources`].
+        source: String,
+        /// Modification time of every entry, seconds since 1970.
+        mtime_unix_s: i64,
+        /// Size of the tmpfs; it counts as memory.
+        size_bytes: u64,
+    },
+    /// An empty writable tmpfs.
+    Scratch {
+        /// Where it appears.
+        target: String,
+        /// Its size; it counts as memory.
+        size_bytes: u64,
+    },
+}
+
+impl Mount {
+    /// Returns where it appears.
+    pub fn target(&self) -> &str {
+        match self {
+            Self::Tree { target, .. }
+            | Self::File { target, .. }
+            | Self::Link { target, .. }
+            | Self::Copy { target, .. }
+            | Self::Scratch { target, .. } => target,
+        }
+    }
+}
+
+/// One command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Name for reports.
+    pub name: String,
+    /// Program and arguments; a program without `/` is looked up in the step's own `PATH`.
+    pub argv: Vec<String>,
+    /// Working directory inside.
+    pub cwd: String,
+    /// The whole environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// What to copy out after the last step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collect {
+    /// Path inside, within a [`Mount::Copy`] or [`Mount::Scratch`]; `*` and `?` match within a name; a directory is copied whole.
+    pub path: String,
+    /// Nothing there is no error.
+    #[serde(default)]
+    pub optional: bool,
+    /// Copy it also when a step failed (reports of tests).
+    #[serde(default)]
+    pub after_failure: bool,
+}
+
+/// Where each resource ends. Reaching one ends the run with [`crate::outcome::Limit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Wall time of all steps together.
+    pub wall_ms: u64,
+    /// Processes and threads alive at one time.
+    pub processes: u64,
+    /// Private memory of all processes together; sampled, so a short peak may pass.
+    pub memory_bytes: u64,
+    /// Open descriptors of one process.
+    pub open_files: u64,
+    /// Size of one file.
+    pub file_bytes: u64,
+    /// Standard output and error of all steps together.
+    pub output_bytes: u64,
+    /// Trace lines: processes, paths, and distinct (process, path, kind).
+    pub events: u64,
+    /// Bytes copied out.
+    pub collect_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wall_ms: 3_600_000,
+            processes: 4096,
+            memory_bytes: 8 << 30,
+            open_files: 4096,
+            file_bytes: 4 << 30,
+            output_bytes: 64 << 20,
+            events: 4_000_000,
+            collect_bytes: 4 << 30,
+        }
+    }
+}
+
+/// How much isolation holds, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// All namespaces, the plan's file system alone, a fresh `/proc`.
+    Full,
+    /// As `Full`, but the outer `/proc` (read-only) instead of a fresh one.
+    NoProc,
+    /// No namespaces: traced, filtered by seccomp, fenced by Landlock if the kernel has it.
+    TraceOnly,
+}
+
+impl Level {
+    /// All levels, strongest first.
+    pub const ALL: [Self; 3] = [Self::Full, Self::NoProc, Self::TraceOnly];
+
+    /// Returns the name that stands in evidence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::NoProc => "no-proc",
+            Self::TraceOnly => "trace-only",
+        }
+    }
+
+    /// Whether this level is as strong as `other`, or stronger.
+    pub fn holds(self, other: Self) -> bool {
+        self as u8 <= other as u8
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Where this machine keeps things, and what it may do: everything about a run that is no part of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// The program that calls [`crate::supervise`] when its first argument is [`crate::SUPERVISE`].
+    pub supervisor: PathBuf,
+    /// Host paths of the sources that the plan names.
+    pub sources: BTreeMap<String, PathBuf>,
+    /// The weakest level that is acceptable.
+    pub minimum: Level,
+    /// The strongest level to try ([`Level::Full`] but for experiments).
+    pub ceiling: Level,
+    /// The trace is written here; must not exist.
+    pub trace: PathBuf,
+    /// Output of the steps is written here; must not exist.
+    pub log: PathBuf,
+    /// Existing directory that receives what is collected.
+    pub collect: PathBuf,
+    /// At `trace-only`: a directory to make, run the steps in, and remove; must not exist.
+    pub scratch: PathBuf,
+    /// At `trace-only`: the `PATH` that replaces the plan's.
+    pub path: String,
+    /// At `trace-only`: directories that no step may read (keys).
+    pub deny: Vec<PathBuf>,
+}
+
+impl Plan {
+    /// Returns the plan unchanged when it can be run with these sources.
+    pub fn validate(&self, host: &Host) -> Result<(), SandboxError> {
+        let refuse = |what: String| Err(SandboxError::Plan { what });
+        if self.version != PLAN_VERSION {
+            return refuse(format!("version {} is not {PLAN_VERSION}", self.version));
+        }
+        if self.hostname.is_empty() || self.hostname.len() > HOSTNAME_MAX || self.hostname.contains('\0') {
+            return refuse(format!("host name `{}` is empty or longer than {HOSTNAME_MAX}", self.hostname));
+        }
+        if self.cpus == 0 || self.cpus > CPUS_MAX {
+            return refuse(format!("{} CPUs: allowed are 1 to {CPUS_MAX}", self.cpus));
+        }
+        if self.mounts.len() > MOUNTS_MAX || self.steps.len() > STEPS_MAX {
+            return refuse(format!("more than {MOUNTS_MAX} mounts or {STEPS_MAX} steps"));
+        }
+        self.mounts.iter().try_for_each(|mount| validate_mount(mount, host))?;
+        self.steps.iter().try_for_each(validate_step)?;
+        self.collect.iter().try_for_each(|collect| self.validate_collect(collect))
+    }
+
+    /// Returns the writable mount that `path` lies in.
+    pub fn writable_above(&self, path: &str) -> Option<&Mount> {
+        let writable = self.mounts.iter().filter(|mount| matches!(mount, Mount::Copy { .. } | Mount::Scratch { .. }));
+        writable.filter(|mount| is_within(path, mount.target())).max_by_key(|mount| mount.target().len())
+    }
+
+    fn validate_collect(&self, collect: &Collect) -> Result<(), SandboxError> {
+        validate_path("collected path", &collect.path)?;
+        if self.writable_above(&collect.path).is_none() {
+            let what = format!("collected path `{}` is in no writable mount", collect.path);
+            return Err(SandboxError::Plan { what });
+        }
+        Ok(())
+    }
+}
+
+/// Whether `path` is `directory` or lies in it; both absolute and clean.
+pub fn is_within(path: &str, directory: &str) -> bool {
+    directory == "/" || path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn validate_mount(mount: &Mount, host: &Host) -> Result<(), SandboxError> {
+    validate_path("mount target", mount.target())?;
+    let (Mount::Tree { source, .. } | Mount::Copy { source, .. }) = mount else {
+        if mount.target() == "/" {
+            return Err(SandboxError::Plan { what: "only a tree can be mounted at `/`".to_owned() });
+        }
+        return Ok(());
+    };
+    if matches!(mount, Mount::Copy { target, .. } if target == "/") {
+        return Err(SandboxError::Plan { what: "only a tree can be mounted at `/`".to_owned() });
+    }
+    match host.sources.get(source) {
+        Some(path) if path.is_absolute() => Ok(()),
+        Some(path) => {
+            Err(SandboxError::Plan { what: format!("source `{source}`: `{}` is not absolute", path.display()) })
+        }
+        None => Err(SandboxError::Plan { what: format!("mount `{}` names no source: `{source}`", mount.target()) }),
+    }
+}
+
+fn validate_step(step: &Step) -> Result<(), SandboxError> {
+    let refuse = |what: String| Err(SandboxError::Plan { what: format!("step `{}`: {what}", step.name) });
+    if step.argv.first().is_none_or(String::is_empty) {
+        return refuse("no program".to_owned());
+    }
+    if step.argv.iter().any(|argument| argument.contains('\0')) {
+        return refuse("an argument holds a zero byte".to_owned());
+    }
+    for (name, value) in &step.variables {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return refuse(format!("variable `{name}` cannot be set"));
+        }
+    }
+    validate_path("working directory", &step.cwd)
+}
+
+fn validate_path(what: &str, path: &str) -> Result<(), SandboxError> {
+    let names_clean = || path[1..].split('/').all(|name| !matches!(name, "" | "." | ".."));
+    let clean = path == "/" || (path.starts_with('/') && names_clean());
+    if clean && path.len() < PATH_MAX && !path.contains('\0') {
+        return Ok(());
+    }
+    Err(SandboxError::Plan { what: format!("{what} `{path}` is not an absolute path without `.`, `..` and `//`") })
+}

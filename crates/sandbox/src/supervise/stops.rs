@@ -1,0 +1,302 @@
+//! What happens at the two stops of a watched call: before it runs, and after it.
+
+use libc::pid_t;
+
+use super::address::{ADDRESS_MAX, Internet, internet};
+use super::calls::{Address, Flags, Place, Rule, Then, describe, family};
+use super::tracer::{Tracer, resume};
+use super::{cpu, place};
+use crate::outcome::{AccessKind, Limit};
+use crate::sys::trace::{self, Stop};
+
+/// The kernel's own results that mean "interrupted, will be called again".
+const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
+/// Messages of one `sendmmsg` that are looked at; one more is counted as a loss.
+const MESSAGES_MAX: u64 = 64;
+
+/// A call between its two stops.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    rule: Rule,
+    arguments: [u64; 6],
+    /// Paths as the program gave them; `None` if they could not be read.
+    paths: [Option<Vec<u8>>; 2],
+    flags: i32,
+    addresses: Vec<Internet>,
+}
+
+impl Tracer<'_> {
+    /// Before a call: look it up again, for a filter of the program's own may have stopped here, or lied about why.
+    pub(super) fn call_begins(&mut self, pid: pid_t) {
+        let Ok(Stop::Seccomp { number, arguments }) = trace::syscall_stop(pid) else { return resume(pid) };
+        let rule = usize::try_from(number).ok().and_then(|number| self.rules.get(number).copied().flatten());
+        let Some(rule) = rule.filter(|rule| rule.when.holds(&arguments)) else {
+            return skip(pid, -i64::from(libc::ENOSYS));
+        };
+        match rule.then {
+            Then::Deny => self.deny(pid, &rule, &arguments),
+            Then::Absent => skip(pid, -i64::from(libc::ENOSYS)),
+            Then::Affinity => self.tell_cpus(pid, &arguments),
+            Then::Network(address) => self.begin_network(pid, rule, arguments, address),
+            _ => self.begin_file(pid, rule, arguments),
+        }
+    }
+
+    fn deny(&mut self, pid: pid_t, rule: &Rule, arguments: &[u64; 6]) {
+        let process = self.process(pid);
+        self.book.deny(process, describe(rule, arguments));
+        let domain = arguments[0] as i32;
+        if rule.number == libc::SYS_socket && matches!(domain, libc::AF_INET | libc::AF_INET6) {
+            self.book.reach(process, rule.name, family(domain as u32), false, libc::EPERM);
+        }
+        self.watch_events();
+        skip(pid, -i64::from(libc::EPERM));
+    }
+
+    fn tell_cpus(&mut self, pid: pid_t, arguments: &[u64; 6]) {
+        let result = match cpu::affinity_mask(self.cpus, arguments[1]) {
+            Ok(mask) => match trace::write_memory(pid, arguments[2], &mask) {
+                Ok(()) => mask.len() as i64,
+                Err(_) => -i64::from(libc::EFAULT),
+            },
+            Err(errno) => -i64::from(errno),
+        };
+        skip(pid, result);
+    }
+
+    fn process(&self, pid: pid_t) -> pid_t {
+        self.tasks.get(&pid).map_or(pid, |task| task.process)
+    }
+
+    fn begin_file(&mut self, pid: pid_t, rule: Rule, arguments: [u64; 6]) {
+        let read = |index: usize| trace::read_string(pid, arguments[index]).ok();
+        let paths = match rule.then {
+            Then::Open { path, .. } | Then::Execute { path, .. } => [read(path), None],
+            Then::Change { place: (_, path), .. } => [read(path), None],
+            Then::Move { from, to, .. } => [read(from.1), read(to.1)],
+            _ => [None, None],
+        };
+        let flags = match rule.then {
+            Then::Open { flags, .. } => open_flags(pid, flags, &arguments),
+            _ => 0,
+        };
+        self.pend(pid, Pending { rule, arguments, paths, flags, addresses: Vec::new() });
+    }
+
+    fn begin_network(&mut self, pid: pid_t, rule: Rule, arguments: [u64; 6], address: Address) {
+        let addresses = match address {
+            Address::Arguments(pointer, length) => read_address(pid, arguments[pointer], arguments[length]),
+            Address::Message(pointer) => read_message(pid, arguments[pointer]),
+            Address::Messages(pointer, count) => {
+                if arguments[count] > MESSAGES_MAX {
+                    self.book.lose(format!("addresses of {} messages", arguments[count]));
+                }
+                let first = arguments[pointer];
+                let count = arguments[count].min(MESSAGES_MAX);
+                (0..count).flat_map(|index| read_message(pid, first.wrapping_add(index * MESSAGE_BYTES))).collect()
+            }
+        };
+        if addresses.is_empty() {
+            return resume(pid);
+        }
+        self.pend(pid, Pending { rule, arguments, paths: [None, None], flags: 0, addresses });
+    }
+
+    fn pend(&mut self, pid: pid_t, pending: Pending) {
+        match self.tasks.get_mut(&pid) {
+            Some(task) => {
+                task.pending = Some(pending);
+                trace::resume_to_exit(pid).ok();
+            }
+            None => {
+                self.book.lose(format!("call {} of unknown process {pid}", pending.rule.name));
+                resume(pid);
+            }
+        }
+    }
+
+    /// After a call: its result says what became of it.
+    pub(super) fn call_ended(&mut self, pid: pid_t) {
+        let pending = self.tasks.get_mut(&pid).and_then(|task| task.pending.take());
+        let stop = trace::syscall_stop(pid);
+        if let (Some(pending), Ok(Stop::Exit { result })) = (pending, stop)
+            && !RESTARTS.contains(&result)
+        {
+            match pending.rule.then {
+                Then::Network(_) => self.reached(pid, &pending, result),
+                _ if result < 0 => self.failed(pid, &pending, -result as i32),
+                _ => self.succeeded(pid, &pending, result),
+            }
+            self.watch_events();
+        }
+        resume(pid);
+    }
+
+    fn reached(&mut self, pid: pid_t, pending: &Pending, result: i64) {
+        let process = self.process(pid);
+        let errno = if result < 0 { -result as i32 } else { 0 };
+        for one in &pending.addresses {
+            self.book.reach(process, pending.rule.name, one.address.clone(), one.loopback, errno);
+        }
+    }
+
+    fn succeeded(&mut self, pid: pid_t, pending: &Pending, result: i64) {
+        match pending.rule.then {
+            Then::Open { directory, .. } => self.opened(pid, pending, directory, result),
+            Then::Change { place, kind, follow } => self.changed(pid, pending, 0, place, kind, follow),
+            Then::Move { from, from_kind, to, to_kind } => {
+                self.changed(pid, pending, 0, from, from_kind, false);
+                self.changed(pid, pending, 1, to, to_kind, false);
+            }
+            // The event of the new program told it already.
+            _ => {}
+        }
+    }
+
+    fn opened(&mut self, pid: pid_t, pending: &Pending, directory: Option<usize>, descriptor: i64) {
+        let asked = pending.paths[0].as_deref().unwrap_or_default();
+        let path = match place::descriptor(pid, descriptor, asked) {
+            Ok(Some(path)) => path,
+            Ok(None) => return,
+            // Another thread closed it at once: what the program asked for is the best that is left.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) && pending.paths[0].is_some() => {
+                match place::absolute(pid, directory.map(|index| pending.arguments[index]), asked) {
+                    Ok(path) => place::resolved(&self.root, &path, true),
+                    Err(_) => return self.lose(pid, pending),
+                }
+            }
+            Err(_) => return self.lose(pid, pending),
+        };
+        let process = self.process(pid);
+        for &kind in open_kinds(pending.flags) {
+            self.book.access(process, path.clone(), kind, &mut |event| self.sink.emit(event));
+        }
+    }
+
+    fn changed(&mut self, pid: pid_t, pending: &Pending, which: usize, place: Place, kind: AccessKind, follow: bool) {
+        let directory = place.0.map(|index| pending.arguments[index]);
+        let path = pending.paths[which].as_deref().map(|path| place::absolute(pid, directory, path));
+        let Some(Ok(path)) = path else { return self.lose(pid, pending) };
+        let path = place::resolved(&self.root, &path, follow);
+        let process = self.process(pid);
+        self.book.access(process, path, kind, &mut |event| self.sink.emit(event));
+    }
+
+    fn lose(&mut self, pid: pid_t, pending: &Pending) {
+        self.book.lose(format!("path of {} by process {pid}", pending.rule.name));
+    }
+
+    fn failed(&mut self, pid: pid_t, pending: &Pending, errno: i32) {
+        let kind = match errno {
+            // It is there already, or the path itself is no path: nothing was looked for in vain.
+            libc::EEXIST | libc::EINTR | libc::EAGAIN | libc::EFAULT | libc::EINVAL | libc::ENOSYS => return,
+            libc::ENOENT | libc::ENOTDIR => AccessKind::Missing,
+            libc::EMFILE => {
+                self.reach_limit(Limit::OpenFiles);
+                AccessKind::Refused
+            }
+            _ => AccessKind::Refused,
+        };
+        let places: &[Option<usize>] = match pending.rule.then {
+            Then::Open { directory, .. } | Then::Execute { directory, .. } => &[directory],
+            Then::Change { place, .. } => &[place.0],
+            Then::Move { from, to, .. } => &[from.0, to.0],
+            _ => &[],
+        };
+        let process = self.process(pid);
+        for (path, directory) in pending.paths.iter().zip(places) {
+            let Some(path) = path else { continue };
+            if let Ok(path) = place::absolute(pid, directory.map(|index| pending.arguments[index]), path) {
+                let path = super::record::text(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
+                self.book.access(process, path, kind, &mut |event| self.sink.emit(event));
+            }
+        }
+    }
+
+    /// A thread ended between the two stops: the call may have had its effect.
+    pub(super) fn unfinished(&mut self, pid: pid_t, task: &super::tracer::Task) {
+        let Some(pending) = &task.pending else { return };
+        let is_file = !matches!(pending.rule.then, Then::Network(_) | Then::Execute { .. });
+        for one in &pending.addresses {
+            self.book.reach(task.process, pending.rule.name, one.address.clone(), one.loopback, libc::EINTR);
+        }
+        for path in pending.paths.iter().flatten().filter(|_| is_file) {
+            // Its working directory is gone with it; a relative path stays as it was given.
+            let path = super::record::text(path);
+            self.book.access(task.process, path, AccessKind::Unfinished, &mut |event| self.sink.emit(event));
+        }
+        if is_file && pending.paths[0].is_none() {
+            self.lose(pid, pending);
+        }
+    }
+}
+
+fn skip(pid: pid_t, result: i64) {
+    match trace::skip(pid, result) {
+        Ok(()) => resume(pid),
+        // A refused call must not run: if it cannot be skipped, its process ends (it may be gone already).
+        Err(_) => {
+            crate::sys::kill(pid, libc::SIGKILL).ok();
+        }
+    }
+}
+
+fn open_flags(pid: pid_t, flags: Flags, arguments: &[u64; 6]) -> i32 {
+    match flags {
+        Flags::Argument(index) => arguments[index] as i32,
+        Flags::Fixed(flags) => flags,
+        Flags::How(index) => {
+            let mut word = [0_u8; 8];
+            // Unreadable flags make the call fail; reading is the safe guess until then.
+            let read = trace::read_memory(pid, arguments[index], &mut word);
+            read.map_or(0, |_| u64::from_ne_bytes(word) as i32)
+        }
+    }
+}
+
+/// What an open with these flags does to the file.
+fn open_kinds(flags: i32) -> &'static [AccessKind] {
+    use AccessKind::{Create, List, Read, Write};
+    let has = |bits: i32| flags & bits == bits;
+    if has(libc::O_PATH) {
+        return &[];
+    }
+    if has(libc::O_TMPFILE) || has(libc::O_CREAT | libc::O_EXCL) {
+        return &[Create];
+    }
+    if has(libc::O_DIRECTORY) {
+        return &[List];
+    }
+    match flags & libc::O_ACCMODE {
+        libc::O_RDONLY if has(libc::O_TRUNC) => &[Write],
+        libc::O_RDONLY => &[Read],
+        libc::O_RDWR if !has(libc::O_TRUNC) => &[Read, Write],
+        _ => &[Write],
+    }
+}
+
+/// Size of `struct mmsghdr`.
+const MESSAGE_BYTES: u64 = 64;
+
+fn read_message(pid: pid_t, header: u64) -> Vec<Internet> {
+    // A `struct msghdr` begins with the address's pointer (8 bytes) and length (4 bytes).
+    let mut start = [0_u8; 16];
+    if trace::read_memory(pid, header, &mut start).ok() != Some(start.len()) {
+        return Vec::new();
+    }
+    let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = start;
+    let pointer = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+    read_address(pid, pointer, u64::from(u32::from_ne_bytes([i, j, k, l])))
+}
+
+fn read_address(pid: pid_t, pointer: u64, length: u64) -> Vec<Internet> {
+    let mut bytes = [0_u8; ADDRESS_MAX];
+    let wanted = &mut bytes[..length.min(ADDRESS_MAX as u64) as usize];
+    if pointer == 0 || wanted.is_empty() {
+        return Vec::new();
+    }
+    match trace::read_memory(pid, pointer, wanted) {
+        Ok(count) => internet(&wanted[..count]).into_iter().collect(),
+        Err(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,11 @@
+//! Protocol sessions against a server on a real port: request, then asserts.
+
+mod bench;
+mod client;
+
+mod access;
+mod chain;
+mod dashboard;
+mod manifests;
+mod tools;
+mod uploads;

@@ -1,0 +1,541 @@
+//! A data directory in use: held by one process, opened as a whole, and sealed when it is closed.
+//!
+//! ```text
+//! take the lock → remove the seal → remove what was left half-written → log → ledger        open
+//! ledger into one file → empty the lock file → seal of all that may change → give up        close
+//! ```
+//!
+//! A killed process leaves everything that was acknowledged, and no seal; the next opening needs no repair step.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use attest::VerifyError;
+use sign::trust::Trust;
+use tlog::{Leaf, LeafError, Receipt, entry};
+use wire::digest::Digest;
+use wire::dsse::{Envelope, EnvelopeError};
+use wire::rekor::BodyError;
+use wire::sigstore_bundle::{self, Bundle, BundleError};
+use wire::timestamp::Timestamp;
+
+use crate::blobs::{BlobError, Blobs};
+use crate::durable::{self, Disk, Faults, FileError};
+use crate::ledger::{Ledger, LedgerError, Sources, StatementRow, blocking};
+use crate::lock::{Lock, LockError};
+use crate::log::{Log, LogError, NewEntry, NewLog, Reader, STATEMENTS_MAX};
+use crate::seal::{Root, Seal};
+use crate::trees::{Trees, TreesError};
+
+/// First and only line of `VERSION`.
+pub const VERSION: &str = "assay data 1\n";
+
+/// Names that a data directory has. Anything else in it was put there by somebody else.
+pub const NAMES: [&str; 13] = [
+    "VERSION", "lock", "blobs", "trees", "log", "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm",
+    "ledger.sqlite-journal", "uploads", "tmp", "reindex.sqlite", "seal.json",
+];
+
+/// The name of the data directory in its seal.
+pub const ROOT: &str = "data";
+
+/// How a data directory is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Directory of the newest checkpoints, outside the data directory.
+    pub heads: PathBuf,
+    /// Whose statements count.
+    pub trust: Arc<Trust>,
+    /// Further directories that the seal covers, such as the one that holds the keys. None may be called `data` or `log`.
+    pub covered: Vec<Root>,
+    /// For tests: what makes steps fail.
+    pub faults: Option<Arc<Faults>>,
+}
+
+/// An open data directory. Clones share it; any number of tasks may use it at once.
+#[derive(Clone)]
+pub struct Home {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    disk: Disk,
+    blobs: Blobs,
+    trees: Trees,
+    log: Log,
+    sources: Sources,
+    ledger: Ledger,
+    covered: Vec<Root>,
+    /// `None` once closed.
+    lock: Mutex<Option<Lock>>,
+    /// Statements that wait for the next commit.
+    waiting: Mutex<Vec<Waiting>>,
+    /// Held by who commits, for himself and for all who wait.
+    committing: tokio::sync::Mutex<()>,
+}
+
+struct Waiting {
+    envelopes: Vec<Envelope>,
+    now: Timestamp,
+    done: tokio::sync::oneshot::Sender<Result<Vec<Receipt>, HomeError>>,
+}
+
+/// Why a data directory could not be opened or used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// There is no data directory.
+    #[error("`{}` is no data directory of assay: it has no file `VERSION`", .0.display())]
+    NotAHome(PathBuf),
+    /// There is something else.
+    #[error("`{}` holds `{name}`, which is not assay's: choose an empty directory", path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+        /// What is in it.
+        name: String,
+    },
+    /// There is a data directory already.
+    #[error("`{}` is a data directory already", .0.display())]
+    Exists(PathBuf),
+    /// Made by a later program, or damaged.
+    #[error("`{}` says `{found}`: this assay reads `{}`", path.display(), VERSION.trim_end())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its first line.
+        found: String,
+    },
+    /// Another process has it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// It was closed.
+    #[error("the data directory `{}` was closed", .0.display())]
+    Closed(PathBuf),
+    /// An envelope to be logged that nobody trusted has signed.
+    #[error("a statement to be logged is not signed by anybody trusted")]
+    Untrusted(#[source] Box<VerifyError>),
+    /// An envelope to be logged that is too large.
+    #[error("a statement to be logged")]
+    Envelope(#[source] EnvelopeError),
+    /// A signature too large for a log entry.
+    #[error("a statement to be logged")]
+    Leaf(#[from] LeafError),
+    /// A stored bundle that does not parse.
+    #[error("reading the bundle of statement {payload}")]
+    Bundle {
+        /// The statement's payload.
+        payload: Digest,
+        /// What is wrong.
+        #[source]
+        source: BundleError,
+    },
+    /// A log entry that bundles don't have.
+    #[error("making the bundle of statement {payload}")]
+    Entry {
+        /// The statement's payload.
+        payload: Digest,
+        /// What is wrong.
+        #[source]
+        source: BodyError,
+    },
+    /// The commit that took the statements along failed, or its task died. They may be logged all the same: the same
+    /// call can be made again.
+    #[error("logging statements together with others")]
+    Together(#[source] Option<Arc<HomeError>>),
+    /// A blob.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A tree.
+    #[error(transparent)]
+    Trees(#[from] TreesError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The file system failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Home {
+    /// Makes a data directory with a new log, and leaves it closed but unsealed. The directory may be there if it is
+    /// empty. After a crash the same call can be made again: the directory is a home only once `VERSION` is there.
+    pub async fn create(path: &Path, options: &Options, new: NewLog) -> Result<(), HomeError> {
+        let (path, options) = (path.to_owned(), options.clone());
+        blocking(move || {
+            let disk = disk(&path, &options);
+            disk.make_directories(&path)?;
+            let version = path.join("VERSION");
+            if version.exists() {
+                return Err(HomeError::Exists(path));
+            }
+            if let Some(name) = durable::list(&path)?.into_iter().find(|name| !NAMES.contains(&name.as_str())) {
+                return Err(HomeError::Occupied { path, name });
+            }
+            let mut lock = Lock::take(&path.join("lock"))?;
+            Log::create(&path.join("log"), &options.heads, &disk, &new)?;
+            disk.replace(&version, VERSION.as_bytes(), 0o644)?;
+            disk.clear_scratch()?;
+            Ok(lock.clear()?)
+        })
+        .await
+    }
+
+    /// Opens a data directory: takes its lock, removes its seal, finishes what an interrupted process left, and brings
+    /// the ledger up to the log.
+    ///
+    /// A log whose head outside is missing or newer can be read but not added to; see [`Home::ready`].
+    pub async fn open(path: &Path, options: &Options) -> Result<Home, HomeError> {
+        let (owned, opened) = (path.to_owned(), options.clone());
+        let (disk, lock, log) = blocking(move || open_files(&owned, &opened)).await?;
+        let blobs = Blobs::new(path.join("blobs"), disk.clone());
+        let trees = Trees::new(path.join("trees"), blobs.clone(), disk.clone());
+        trees.clear_staging()?;
+        let sources = Sources { log: log.reader().clone(), blobs: blobs.clone(), trust: Arc::clone(&options.trust) };
+        let ledger = Ledger::open(&path.join("ledger.sqlite"), &sources).await?;
+        let inner = Inner {
+            path: path.to_owned(),
+            disk,
+            blobs,
+            trees,
+            log,
+            sources,
+            ledger,
+            covered: options.covered.clone(),
+            lock: Mutex::new(Some(lock)),
+            waiting: Mutex::default(),
+            committing: tokio::sync::Mutex::new(()),
+        };
+        Ok(Home { inner: Arc::new(inner) })
+    }
+
+    /// Writes into the lock file where the server of this directory listens.
+    pub fn announce(&self, address: &str) -> Result<(), HomeError> {
+        match self.lock().as_mut() {
+            Some(lock) => Ok(lock.announce(Some(address))?),
+            None => Err(self.closed()),
+        }
+    }
+
+    /// Returns the data directory.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Returns the blobs.
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    /// Returns the trees.
+    pub fn trees(&self) -> &Trees {
+        &self.inner.trees
+    }
+
+    /// Returns what reads the log.
+    pub fn log(&self) -> &Reader {
+        &self.inner.sources.log
+    }
+
+    /// Says whether the log can be added to, and if not, why.
+    pub fn ready(&self) -> Result<(), HomeError> {
+        Ok(self.inner.log.ready()?)
+    }
+
+    /// Makes this directory's head the one outside, whatever that was; see [`Log::adopt`].
+    pub fn adopt(&self) -> Result<(), HomeError> {
+        Ok(self.inner.log.adopt()?)
+    }
+
+    /// Returns the ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    /// Returns the trust root that the ledger was made with.
+    pub fn trust(&self) -> &Arc<Trust> {
+        &self.inner.sources.trust
+    }
+
+    /// Returns what writes beside the blobs.
+    pub fn disk(&self) -> &Disk {
+        &self.inner.disk
+    }
+
+    /// Returns the directory for the bytes of unfinished uploads.
+    pub fn uploads(&self) -> PathBuf {
+        self.inner.path.join("uploads")
+    }
+
+    /// Stores envelopes as blobs, logs them, and returns their receipts once they are durable and the ledger has them.
+    ///
+    /// All are logged or none. An envelope that was logged before keeps its entry and gets its receipt, so the same
+    /// call can be made again after any error. Calls that come at the same time share one commit. Each must be signed
+    /// by somebody trusted at `now`.
+    pub async fn append(&self, envelopes: Vec<Envelope>, now: Timestamp) -> Result<Vec<Receipt>, HomeError> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        self.waiting().push(Waiting { envelopes, now, done });
+        let home = self.clone();
+        // In a task of its own, so that a caller who goes away doesn't take along those who wait for his commit.
+        drop(tokio::spawn(async move { home.commit_waiting().await }));
+        outcome.await.unwrap_or(Err(HomeError::Together(None)))
+    }
+
+    /// Returns the bundle of a statement: envelope and proof as of now; for one that was brought from another log, the
+    /// bundle that it came with.
+    pub async fn bundle(&self, statement: &StatementRow) -> Result<Bundle, HomeError> {
+        let (home, statement) = (self.clone(), statement.clone());
+        blocking(move || home.bundle_now(&statement)).await
+    }
+
+    /// Returns the envelope of a statement that is in this directory's own log.
+    pub fn envelope(&self, statement: &StatementRow) -> Result<Envelope, HomeError> {
+        let json = self.inner.blobs.read(&statement.envelope, wire::dsse::SIZE_MAX as u64)?;
+        Envelope::parse(&json).map_err(HomeError::Envelope)
+    }
+
+    /// Makes the ledger again from log and blobs; returns how many log entries it has read.
+    pub async fn reindex(&self) -> Result<u64, HomeError> {
+        let scratch = self.inner.path.join("reindex.sqlite");
+        Ok(self.inner.ledger.reindex(&scratch, &self.inner.sources).await?)
+    }
+
+    /// Waits for a commit under way, writes the ledger into its one file, seals the directory and gives it up. Whoever
+    /// uses it afterwards gets an error; closing again does nothing.
+    pub async fn close(&self) -> Result<(), HomeError> {
+        let _committing = self.inner.committing.lock().await;
+        let Some(mut lock) = self.lock().take() else { return Ok(()) };
+        self.inner.ledger.close().await?;
+        let home = self.clone();
+        blocking(move || {
+            lock.clear()?;
+            home.seal()
+        })
+        .await
+    }
+
+    fn seal(&self) -> Result<(), HomeError> {
+        let inner = &self.inner;
+        inner.disk.clear_scratch()?;
+        let mut roots = data_roots(&inner.path);
+        roots.extend(inner.covered.iter().cloned());
+        let seal = Seal::make(&roots, inner.blobs.list()?, inner.trees.list()?)?;
+        inner.disk.replace(&inner.path.join("seal.json"), &seal.to_json(), 0o600)?;
+        Ok(inner.disk.clear_scratch()?)
+    }
+
+    fn bundle_now(&self, statement: &StatementRow) -> Result<Bundle, HomeError> {
+        if let Some(elsewhere) = &statement.elsewhere {
+            let json = self.inner.blobs.read(&elsewhere.bundle, sigstore_bundle::SIZE_MAX as u64)?;
+            let payload = statement.payload;
+            return Bundle::parse(&json).map_err(|source| HomeError::Bundle { payload, source });
+        }
+        let envelope = self.envelope(statement)?;
+        let receipt = self.log().receipt(statement.index)?;
+        let hint = statement.key_id.map(|id| id.to_string()).unwrap_or_default();
+        let payload = statement.payload;
+        attest::bundle(&envelope, &receipt, &hint).map_err(|source| HomeError::Entry { payload, source })
+    }
+
+    /// Commits all that wait. Who finds nothing was taken along by somebody else.
+    async fn commit_waiting(&self) {
+        let _committing = self.inner.committing.lock().await;
+        loop {
+            let batch = take_batch(&mut self.waiting());
+            if batch.is_empty() {
+                return;
+            }
+            self.commit(batch).await;
+        }
+    }
+
+    async fn commit(&self, batch: Vec<Waiting>) {
+        let mut calls = Vec::new();
+        let mut statements = Vec::new();
+        for waiting in batch {
+            match self.prepare(&waiting) {
+                Ok(prepared) => {
+                    calls.push((prepared.len(), waiting.done));
+                    statements.extend(prepared);
+                }
+                // Who is gone needs no answer.
+                Err(error) => drop(waiting.done.send(Err(error))),
+            }
+        }
+        let mut outcome = self.log_statements(statements).await.map(Vec::into_iter).map_err(Arc::new);
+        let alone = calls.len() == 1;
+        for (count, done) in calls {
+            let answer = match &mut outcome {
+                Ok(receipts) => Ok(receipts.take(count).collect()),
+                Err(error) if alone => Err(unwrap_error(error)),
+                Err(error) => Err(HomeError::Together(Some(Arc::clone(error)))),
+            };
+            drop(done.send(answer));
+        }
+    }
+
+    /// Checks who signed, before anything is stored.
+    fn prepare(&self, waiting: &Waiting) -> Result<Vec<Statement>, HomeError> {
+        if self.lock().is_none() {
+            return Err(self.closed());
+        }
+        if waiting.envelopes.len() > STATEMENTS_MAX {
+            return Err(LogError::TooMany(waiting.envelopes.len()).into());
+        }
+        let trust = &self.inner.sources.trust;
+        waiting.envelopes.iter().map(|envelope| Statement::new(envelope, trust, waiting.now)).collect()
+    }
+
+    async fn log_statements(&self, statements: Vec<Statement>) -> Result<Vec<Receipt>, HomeError> {
+        let ledger = &self.inner.ledger;
+        // What a failed commit has begun is finished first, or it would be logged a second time.
+        let log = self.inner.log.clone();
+        match blocking(move || log.ready()).await {
+            // What is known already can be answered all the same.
+            Ok(()) | Err(LogError::Refused(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        ledger.catch_up(&self.inner.sources).await?;
+        let mut known = BTreeMap::new();
+        for statement in &statements {
+            let leaf = statement.entry.leaf.hash();
+            if let Some(index) = ledger.index_of_leaf(&leaf).await? {
+                known.insert(leaf, index);
+            }
+        }
+        let home = self.clone();
+        let receipts = blocking(move || home.write_statements(statements, known)).await?;
+        ledger.catch_up(&self.inner.sources).await?;
+        Ok(receipts)
+    }
+
+    /// Blobs first, then the log; `known` are entries that it has already.
+    fn write_statements(
+        &self,
+        statements: Vec<Statement>,
+        known: BTreeMap<tlog::merkle::Hash, u64>,
+    ) -> Result<Vec<Receipt>, HomeError> {
+        let mut receipts = BTreeMap::new();
+        for (leaf, index) in known {
+            receipts.insert(leaf, self.log().receipt(index)?);
+        }
+        let mut fresh: BTreeMap<_, usize> = BTreeMap::new();
+        let mut entries = Vec::new();
+        let mut now = None;
+        for statement in &statements {
+            let leaf = statement.entry.leaf.hash();
+            self.inner.blobs.put_bytes(&statement.json)?;
+            if !receipts.contains_key(&leaf) && !fresh.contains_key(&leaf) {
+                fresh.insert(leaf, entries.len());
+                entries.push(statement.entry.clone());
+                now = now.max(Some(statement.now));
+            }
+        }
+        if let Some(now) = now {
+            let new = self.inner.log.append(&entries, now)?;
+            receipts.extend(fresh.into_iter().map(|(leaf, at)| (leaf, new[at].clone())));
+        }
+        Ok(statements.iter().map(|statement| receipts[&statement.entry.leaf.hash()].clone()).collect())
+    }
+
+    fn closed(&self) -> HomeError {
+        HomeError::Closed(self.inner.path.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Lock>> {
+        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+        self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A statement that somebody trusted has signed, ready to be logged.
+struct Statement {
+    json: Vec<u8>,
+    entry: NewEntry,
+    now: Timestamp,
+}
+
+impl Statement {
+    fn new(envelope: &Envelope, trust: &Trust, now: Timestamp) -> Result<Statement, HomeError> {
+        let json = envelope.to_json();
+        Envelope::parse(&json).map_err(HomeError::Envelope)?;
+        let verified = attest::verify(envelope, trust, now).map_err(|error| HomeError::Untrusted(Box::new(error)))?;
+        let identity = trust.identity(verified.key()).expect("who verified is in the trust root");
+        let leaf: Leaf = entry::attestation(envelope, &identity.key)?;
+        let statement = verified.value();
+        let entry = NewEntry {
+            leaf,
+            envelope: Digest::of(&json),
+            subjects: statement.digests().collect(),
+            predicate: statement.predicate_type.clone(),
+            signer: *verified.key(),
+        };
+        Ok(Statement { json, entry, now })
+    }
+}
+
+/// Takes whole calls, oldest first, as many as one commit may have.
+fn take_batch(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
+    let mut statements = 0;
+    let fits = |call: &&Waiting| {
+        statements += call.envelopes.len();
+        statements <= STATEMENTS_MAX
+    };
+    let calls = waiting.iter().take_while(fits).count();
+    waiting.drain(..calls.max(1).min(waiting.len())).collect()
+}
+
+/// Returns the error itself where nobody else needs it.
+fn unwrap_error(error: &mut Arc<HomeError>) -> HomeError {
+    let taken = std::mem::replace(error, Arc::new(HomeError::Together(None)));
+    Arc::try_unwrap(taken).unwrap_or_else(|shared| HomeError::Together(Some(shared)))
+}
+
+/// What the seal covers of a data directory: all but the seal itself and what has a better witness.
+pub(crate) fn data_roots(path: &Path) -> Vec<Root> {
+    let root = |name: &str, path: PathBuf, except: &[&str]| Root {
+        name: name.to_owned(),
+        path,
+        except: except.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    vec![
+        root(ROOT, path.to_owned(), &["seal.json", "blobs", "trees", "log", "tmp"]),
+        root("log", path.join("log"), &["tile"]),
+    ]
+}
+
+fn disk(path: &Path, options: &Options) -> Disk {
+    let scratch = path.join("tmp");
+    match &options.faults {
+        Some(faults) => Disk::with_faults(scratch, Arc::clone(faults)),
+        None => Disk::new(scratch),
+    }
+}
+
+fn open_files(path: &Path, options: &Options) -> Result<(Disk, Lock, Log), HomeError> {
+    let version = path.join("VERSION");
+    let Some(found) = durable::read_optional(&version, 4096)? else {
+        return Err(HomeError::NotAHome(path.to_owned()));
+    };
+    if found != VERSION.as_bytes() {
+        let found = String::from_utf8_lossy(&found).lines().next().unwrap_or_default().chars().take(60).collect();
+        return Err(HomeError::Version { path: version, found });
+    }
+    let lock = Lock::take(&path.join("lock"))?;
+    let disk = disk(path, options);
+    // The seal goes first: whatever happens from here on, nobody takes the directory for unchanged.
+    disk.remove(&path.join("seal.json"))?;
+    disk.clear_scratch()?;
+    let log = Log::open(&path.join("log"), &options.heads, &disk)?;
+    Ok((disk, lock, log))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,419 @@
+//! The log's files: the one place where a tree that `tlog` computed becomes durable.
+//!
+//! ```text
+//! log/key.pem  index.key  origin    made once
+//!     head                          the newest checkpoint that counts; replaced by compare-and-swap
+//!     staging/00000000000000000002-5f0c…   files of the step that led to `head`, while they are not all in place
+//!     tile/…                        C2SP tlog-tiles <https://c2sp.org/tlog-tiles>
+//!     checkpoint                    the newest checkpoint that readers see; its tiles are in place
+//! HEADS/<sha256 of origin>          the same as `head`, outside the data directory
+//! ```
+//!
+//! One append, and what a crash after each line leaves:
+//!
+//! 1. stage: nothing has happened, the staged file is discarded.
+//! 2. head: the entries are in the log; the next opening does the rest.
+//! 3. outside head: the same. An older outside head that ours continues is moved on; a missing or newer one, or one of
+//!    another tree, means that this directory is not the newest copy of the log, and nothing is signed.
+//! 4. tiles, 5. checkpoint, 6. superseded partial tiles removed, 7. staged file removed: the same.
+//!
+//! Opening runs 3 to 7 too, so that recovery is no code of its own. After any error the state on disk is read anew
+//! before anything else is written.
+//!
+//! Of the partial tiles only those of the newest size are kept; narrower ones are their beginnings, and [`Reader::tile`]
+//! cuts them. What the leaves mean is no concern of this module.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sign::LogKey;
+use tlog::checkpoint::{Checkpoint, CheckpointError};
+use tlog::index::{IndexEntry, IndexError, IndexKey, Indexed};
+use tlog::tile::{TileError, TilePath, Tiles, WIDTH, parse_bundle, parse_hashes};
+use tlog::{Head, HeadError, Leaf, Receipt, ReceiptError, Step, merkle, staging};
+use wire::digest::Digest;
+use wire::timestamp::Timestamp;
+
+use crate::durable::{self, Disk, FileError};
+
+mod heads;
+mod read;
+
+pub use heads::{HeadRefused, Heads};
+pub use read::{LoggedEnvelope, Reader};
+
+pub(crate) use read::read_tile;
+
+/// The largest of the log's small files: keys, origin, checkpoints.
+const SMALL_MAX: u64 = 64 << 10;
+
+/// The largest staged step that is read: [`STATEMENTS_MAX`] statements of the largest leaves.
+const STAGED_MAX: u64 = 1 << 30;
+
+/// How many statements one commit takes at most, so that a step stays in memory and a crash stays cheap to repair.
+pub const STATEMENTS_MAX: usize = 2048;
+
+/// What makes a new log.
+pub struct NewLog {
+    /// Its origin: it must be unique in the world, and able to name a key.
+    pub origin: String,
+    /// The key that signs its checkpoints.
+    pub key: LogKey,
+    /// The secret of its index entries.
+    pub index_key: IndexKey,
+}
+
+/// A statement to be logged.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// Its Sigstore entry.
+    pub leaf: Leaf,
+    /// Digest of its envelope: a blob that is durable already.
+    pub envelope: Digest,
+    /// Digests of its subjects.
+    pub subjects: Vec<Digest>,
+    /// Its predicate type.
+    pub predicate: String,
+    /// Id of the key that signed it.
+    pub signer: Digest,
+}
+
+/// The log of a data directory, to be added to. Clones share it; one thread appends at a time.
+#[derive(Clone)]
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    reader: Reader,
+    disk: Disk,
+    key: LogKey,
+    index_key: IndexKey,
+    heads: Heads,
+    /// Held for the whole of an append.
+    state: Mutex<State>,
+}
+
+/// What is known of the directory.
+enum State {
+    /// Nothing: it was not read yet, or a write failed.
+    Unknown,
+    /// The end of the log, all of it published.
+    Ready(Box<Head>),
+}
+
+/// Why the log could not be read or added to.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// A file of the log that holds something else.
+    #[error("`{}` of the log is damaged: expected {expected}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// A checkpoint that the log's key did not sign.
+    #[error("reading the checkpoint in `{}`", path.display())]
+    Checkpoint {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: CheckpointError,
+    },
+    /// Tiles that do not lead to the head.
+    #[error("reading the end of the log")]
+    Head(#[source] Box<HeadError<FileError>>),
+    /// A tile that is missing or damaged.
+    #[error("reading the log")]
+    Tile(#[source] Box<TileError<FileError>>),
+    /// An entry that should be an index entry of ours and isn't.
+    #[error("log entry {index} is damaged: expected an index entry")]
+    Index {
+        /// Which entry.
+        index: u64,
+        /// What is wrong.
+        #[source]
+        source: IndexError,
+    },
+    /// No proof could be made.
+    #[error("proving log entry {index}")]
+    Receipt {
+        /// Which entry.
+        index: u64,
+        /// What is wrong.
+        #[source]
+        source: Box<ReceiptError<FileError>>,
+    },
+    /// The head outside the directory is not ours.
+    #[error(transparent)]
+    Refused(#[from] HeadRefused),
+    /// More than [`STATEMENTS_MAX`] statements at once.
+    #[error("{0} statements at once are more than the limit of {STATEMENTS_MAX}")]
+    TooMany(usize),
+    /// The file system failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl From<HeadError<FileError>> for LogError {
+    fn from(error: HeadError<FileError>) -> LogError {
+        LogError::Head(Box::new(error))
+    }
+}
+
+impl From<TileError<FileError>> for LogError {
+    fn from(error: TileError<FileError>) -> LogError {
+        LogError::Tile(Box::new(error))
+    }
+}
+
+impl Log {
+    /// Makes the files of a log without entries in `directory`, durably; also the head outside. May be repeated after
+    /// a crash, as long as nobody has opened the log.
+    pub fn create(directory: &Path, heads: &Path, disk: &Disk, new: &NewLog) -> Result<(), LogError> {
+        let empty = tlog::step(&Head::empty(&new.origin), &[], &new.key).checkpoint;
+        disk.make_directories(directory)?;
+        let write = |name: &str, bytes: &[u8], mode| disk.replace(&directory.join(name), bytes, mode);
+        write("key.pem", new.key.to_pem().as_bytes(), 0o600)?;
+        write("index.key", new.index_key.to_hex().as_bytes(), 0o600)?;
+        write("origin", format!("{}\n", new.origin).as_bytes(), 0o644)?;
+        write("checkpoint", empty.as_bytes(), 0o644)?;
+        write("head", empty.as_bytes(), 0o644)?;
+        Ok(Heads::new(heads, &new.origin, disk).adopt(&empty)?)
+    }
+
+    /// Opens the log in `directory` and finishes what an interrupted append left. `heads` is the directory of heads
+    /// outside.
+    ///
+    /// The caller holds the lock of the data directory. A head outside that refuses is no error here: the log can be
+    /// read, and [`Log::append`] will say why it can't be added to.
+    pub fn open(directory: &Path, heads: &Path, disk: &Disk) -> Result<Log, LogError> {
+        let (reader, key) = Reader::open_with_key(directory)?;
+        let index_key = read_text(directory, "index.key", INDEX_KEY)?;
+        let index_key = IndexKey::from_hex(&index_key).map_err(|_| damaged(directory, "index.key", INDEX_KEY))?;
+        let heads = Heads::new(heads, reader.origin(), disk);
+        let inner = Inner { reader, disk: disk.clone(), key, index_key, heads, state: Mutex::new(State::Unknown) };
+        let log = Log { inner: Arc::new(inner) };
+        match log.ready() {
+            Ok(()) | Err(LogError::Refused(_)) => Ok(log),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns what reads the log.
+    pub fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    /// Adds statements, each with its index entries right behind it, in one commit; returns their receipts in the same
+    /// order once they are durable and published.
+    ///
+    /// All are added or none. After an error they may be in the log all the same (the answer was lost, not the work):
+    /// who asks again must first look for them.
+    pub fn append(&self, entries: &[NewEntry], now: Timestamp) -> Result<Vec<Receipt>, LogError> {
+        if entries.len() > STATEMENTS_MAX {
+            return Err(LogError::TooMany(entries.len()));
+        }
+        let mut state = self.state();
+        let head = match std::mem::replace(&mut *state, State::Unknown) {
+            State::Ready(head) => head,
+            State::Unknown => self.load(&mut state)?,
+        };
+        if entries.is_empty() {
+            *state = State::Ready(head);
+            return Ok(Vec::new());
+        }
+        let (leaves, positions) = self.leaves(entries, head.size(), now);
+        let step = tlog::step(&head, &leaves, &self.inner.key);
+        self.commit(&head, &step)?;
+        let receipts = entries.iter().zip(&positions).map(|(entry, index)| step.receipt(*index, entry.leaf.bytes()));
+        let receipts = receipts.collect();
+        *state = State::Ready(Box::new(step.head));
+        Ok(receipts)
+    }
+
+    /// Makes the head outside what the head here is, whatever it was. Only for an administrator who knows why it is
+    /// missing or another: entries that were signed elsewhere are given up.
+    pub fn adopt(&self) -> Result<(), LogError> {
+        let mut state = self.state();
+        *state = State::Unknown;
+        self.inner.heads.adopt(&self.reader().read_checkpoint("head")?.0)?;
+        let head = self.load(&mut state)?;
+        *state = State::Ready(head);
+        Ok(())
+    }
+
+    /// Says whether the log can be added to, and if not, why.
+    pub fn ready(&self) -> Result<(), LogError> {
+        let mut state = self.state();
+        if let State::Unknown = *state {
+            let head = self.load(&mut state)?;
+            *state = State::Ready(head);
+        }
+        Ok(())
+    }
+
+    fn leaves(&self, entries: &[NewEntry], first: u64, now: Timestamp) -> (Vec<Leaf>, Vec<u64>) {
+        let mut leaves = Vec::with_capacity(entries.len() * 2);
+        let mut positions = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let position = first + leaves.len() as u64;
+            let indexed = Indexed {
+                entry: position,
+                envelope: entry.envelope,
+                time: now,
+                subjects: &entry.subjects,
+                predicate: &entry.predicate,
+                signer: &entry.signer,
+            };
+            positions.push(position);
+            leaves.push(entry.leaf.clone());
+            leaves.extend(IndexEntry::of(&self.inner.index_key, &indexed).iter().map(IndexEntry::to_leaf));
+        }
+        (leaves, positions)
+    }
+
+    /// Makes a step durable; the order is the module's.
+    fn commit(&self, head: &Head, step: &Step) -> Result<(), LogError> {
+        let outside = self.inner.heads.hold()?;
+        outside.expect(&head.checkpoint(), self.reader().note_key())?;
+        self.inner.disk.make_directories(&self.path("staging"))?;
+        for (path, bytes) in &step.stage {
+            self.inner.disk.replace(&self.path(path), bytes, 0o644)?;
+        }
+        self.inner.disk.replace(&self.path("head"), step.checkpoint.as_bytes(), 0o644)?;
+        outside.replace(&step.checkpoint)?;
+        self.write_tiles(&step.publish)?;
+        self.publish(&step.checkpoint, step.head.size(), &step.publish)
+    }
+
+    /// Reads the directory and finishes what was begun: the same steps as in [`Log::commit`], from the head on.
+    fn load(&self, state: &mut State) -> Result<Box<Head>, LogError> {
+        *state = State::Unknown;
+        let reader = self.reader();
+        let (text, head) = reader.read_checkpoint("head")?;
+        let staged = self.staged(&head)?;
+        self.write_tiles(&staged)?;
+        let restored = Head::restore(&head, &mut |path| reader.read_tile(path))?;
+        let outside = self.inner.heads.hold()?;
+        outside.advance(&text, &head, reader.note_key(), &mut |size| reader.root_at(size))?;
+        self.publish(&text, head.size, &staged)?;
+        Ok(Box::new(restored))
+    }
+
+    /// Returns the files staged for `head`; none if they are gone, or are not what leads to it.
+    fn staged(&self, head: &Checkpoint) -> Result<Vec<(String, Vec<u8>)>, LogError> {
+        let root = Digest::Sha256(head.root).hex();
+        let path = self.path("staging").join(format!("{:020}-{root}", head.size));
+        let Some(bytes) = durable::read_optional(&path, STAGED_MAX)? else { return Ok(Vec::new()) };
+        let files = staging::parse(&bytes).unwrap_or_default();
+        Ok(if leads_to(head, &files, &mut |path| self.reader().read_tile(path)) { files } else { Vec::new() })
+    }
+
+    /// Lets readers see a checkpoint whose tiles are in place, and removes what nobody needs any more.
+    fn publish(&self, checkpoint: &str, size: u64, files: &[(String, Vec<u8>)]) -> Result<(), LogError> {
+        if self.reader().checkpoint().as_ref() != checkpoint {
+            self.inner.disk.replace(&self.path(staging::CHECKPOINT), checkpoint.as_bytes(), 0o644)?;
+            self.reader().show(checkpoint, size);
+        }
+        self.remove_superseded(files)?;
+        self.discard_staged()
+    }
+
+    fn write_tiles(&self, files: &[(String, Vec<u8>)]) -> Result<(), LogError> {
+        let mut tiles = Vec::new();
+        for (path, bytes) in files.iter().filter(|(path, _)| path != staging::CHECKPOINT) {
+            let path = self.path(path);
+            self.inner.disk.make_directories(durable::parent(&path))?;
+            tiles.push((path, bytes.as_slice()));
+        }
+        Ok(self.inner.disk.replace_all(&tiles, 0o444)?)
+    }
+
+    /// Removes the partial tiles that the published ones contain.
+    fn remove_superseded(&self, files: &[(String, Vec<u8>)]) -> Result<(), LogError> {
+        for path in files.iter().filter_map(|(path, _)| path.parse::<TilePath>().ok()) {
+            let directory = self.path(&path.partial_directory());
+            for width in durable::list(&directory)? {
+                if !path.is_partial() || width != path.width().to_string() {
+                    self.inner.disk.remove(&directory.join(width))?;
+                }
+            }
+            if !path.is_partial() {
+                self.inner.disk.remove_directory(&directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn discard_staged(&self) -> Result<(), LogError> {
+        let directory = self.path("staging");
+        let staged = durable::list(&directory)?;
+        Ok(staged.iter().try_for_each(|name| self.inner.disk.remove(&directory.join(name)))?)
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        self.reader().path(relative)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(|poisoned| {
+            // Whoever panicked may have left anything: look again.
+            self.inner.state.clear_poison();
+            let mut state = PoisonError::into_inner(poisoned);
+            *state = State::Unknown;
+            state
+        })
+    }
+}
+
+/// Whether staged files are those of the step that led to `head`: every leaf hash is that of its entry, every full
+/// tile's root stands in the level above, and all of it has the head's root. They are about to overwrite tiles, so that
+/// a damaged staging file must not get past here.
+fn leads_to(
+    head: &Checkpoint,
+    files: &[(String, Vec<u8>)],
+    fetch: &mut dyn FnMut(&str) -> Result<Vec<u8>, FileError>,
+) -> bool {
+    let staged: BTreeMap<&str, &Vec<u8>> = files.iter().map(|(path, bytes)| (path.as_str(), bytes)).collect();
+    let mut overlay = |path: &str| match staged.get(path) {
+        Some(bytes) => Ok((*bytes).clone()),
+        None => fetch(path),
+    };
+    let mut tiles = Tiles::new(head.size, &mut overlay);
+    let mut check = |path: &str, bytes: &[u8]| {
+        let Ok(path) = path.parse::<TilePath>() else { return Some(path == staging::CHECKPOINT) };
+        let Some(level) = path.level() else {
+            let entries = parse_bundle(bytes, path.width()).ok()?;
+            let hashes = tiles.hashes(0, path.index()).ok()?;
+            return Some(entries.iter().map(|entry| merkle::leaf_hash(entry)).eq(hashes.iter().copied()));
+        };
+        let hashes = parse_hashes(bytes, path.width())?;
+        if path.is_partial() {
+            return Some(tiles.hashes(level, path.index()).ok()? == hashes);
+        }
+        let above = tiles.hashes(level + 1, path.index() / WIDTH).ok()?;
+        Some(above.get((path.index() % WIDTH) as usize) == Some(&merkle::root(&hashes)))
+    };
+    files.iter().all(|(path, bytes)| check(path, bytes) == Some(true))
+        && tiles.root().is_ok_and(|root| root == head.root)
+}
+
+fn read_text(directory: &Path, name: &str, expected: &'static str) -> Result<String, LogError> {
+    let bytes = durable::read(&directory.join(name), SMALL_MAX)?;
+    String::from_utf8(bytes).map_err(|_| damaged(directory, name, expected))
+}
+
+fn damaged(directory: &Path, name: &str, expected: &'static str) -> LogError {
+    LogError::Damaged { path: directory.join(name), expected }
+}
+
+const ORIGIN: &str = "an origin and a line feed";
+const KEY: &str = "an Ed25519 key, PKCS #8, PEM";
+const INDEX_KEY: &str = "64 hexadecimal digits";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Directories for tests, removed when dropped.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A directory of its own.
+pub(crate) struct Scratch {
+    path: PathBuf,
+    owned: bool,
+}
+
+impl Scratch {
+    /// Makes an empty directory whose name begins with `name`.
+    pub(crate) fn new(name: &str) -> Scratch {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("assay-store-{name}-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a scratch directory");
+        Scratch { path, owned: true }
+    }
+
+    /// A directory inside of this one.
+    pub(crate) fn below(&self, name: &str) -> Scratch {
+        Scratch::of(&self.path.join(name))
+    }
+
+    /// A directory that somebody else removes.
+    pub(crate) fn of(path: &Path) -> Scratch {
+        std::fs::create_dir_all(path).expect("a scratch directory");
+        Scratch { path: path.to_owned(), owned: false }
+    }
+
+    /// Returns its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.owned {
+            drop(crate::durable::remove_tree(&self.path));
+        }
+    }
+}
