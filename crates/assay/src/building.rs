@@ -97,7 +97,7 @@ pub(crate) fn run_plan(
 ) -> Result<Ran> {
     let directory = RunDirectory::new(context)?;
     let host = Host {
-        supervisor: std::env::current_exe().context("sandbox", "finding this program")?,
+        supervisor: crate::machine::this_program(),
         sources: sources.clone(),
         minimum: Level::TraceOnly,
         ceiling: Level::Full,

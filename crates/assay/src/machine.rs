@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::run::Machine;
@@ -59,6 +60,11 @@ fn user() -> String {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let entry = passwd.lines().find(|line| line.split(':').nth(2) == Some(uid.to_string().as_str()));
     entry.and_then(|line| line.split(':').next()).map_or_else(|| uid.to_string(), str::to_owned)
+}
+
+/// This very program, also when its file was replaced by a newer one meanwhile.
+pub(crate) fn this_program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
 }
 
 /// 16 bytes from the kernel's random source, in hexadecimal: a name that will not come twice.

@@ -104,7 +104,7 @@ pub(crate) fn state(directory: &Path) -> Result<Option<ServiceState>> {
 /// Starts the supervisor and waits until the service runs; an earlier one is stopped first.
 pub(crate) fn start(plan: &ServicePlan) -> Result<ServiceState> {
     stop(&plan.directory)?;
-    let exe = std::env::current_exe().context("service", "finding this program")?;
+    let exe = crate::machine::this_program();
     let json = serde_json::to_string(plan).context("service", "describing the service")?;
     let log = fs::File::options()
         .create(true)

@@ -33,7 +33,7 @@ pub(crate) struct Signer {
 impl Signer {
     /// Starts a signer for a key of the home.
     pub(crate) fn start(home: &Home, name: KeyName) -> Result<Signer> {
-        let exe = std::env::current_exe().context("signer", "finding this program")?;
+        let exe = crate::machine::this_program();
         let mut process = Command::new(exe)
             .arg("__signer")
             .arg(name.file(&home.keys()))

@@ -9,6 +9,8 @@
 //! keep, it asks of two small traits: [`inputs::Inputs`] (bytes and trees by digest) and [`inputs::Fetch`] (a URL's
 //! bytes). Making a lock is the only phase with a network.
 
+#![forbid(unsafe_code)]
+
 pub mod problem;
 
 mod document;

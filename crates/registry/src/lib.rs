@@ -7,6 +7,8 @@
 //! This crate doesn't know HTTP (`server` does) and holds no key: it is given a
 //! [`Recorder`]. It deletes nothing but tags.
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 
 pub mod pattern;

@@ -56,12 +56,7 @@ impl Registry {
     }
 
     /// Publishes those statements about a manifest of this repository that are not referrers yet.
-    async fn publish_statements(
-        &self,
-        name: &Name,
-        subject: &Digest,
-        now: Timestamp,
-    ) -> Result<(), RegistryError> {
+    async fn publish_statements(&self, name: &Name, subject: &Digest, now: Timestamp) -> Result<(), RegistryError> {
         let Some(row) = self.inner.ledger.manifest(name.as_str(), subject).await? else { return Ok(()) };
         if self.unpublished(name, subject).await?.is_empty() {
             return Ok(());

@@ -197,7 +197,9 @@ pub enum RegistryError {
         found: u64,
     },
     /// A tag that is a release.
-    #[error("tag `{tag}` of `{name}` is a release (pattern `{pattern}`) and stays at {digest}: it can't be moved or deleted; push under another tag")]
+    #[error(
+        "tag `{tag}` of `{name}` is a release (pattern `{pattern}`) and stays at {digest}: it can't be moved or deleted; push under another tag"
+    )]
     ReleaseTag {
         /// The repository.
         name: String,
@@ -268,13 +270,7 @@ impl Registry {
     }
 
     /// Appends a chunk to an upload, and returns how many bytes are there.
-    pub async fn append(
-        &self,
-        name: &Name,
-        id: &UploadId,
-        head: ChunkHead,
-        body: Body,
-    ) -> Result<u64, RegistryError> {
+    pub async fn append(&self, name: &Name, id: &UploadId, head: ChunkHead, body: Body) -> Result<u64, RegistryError> {
         Ok(self.inner.uploads.append(name.as_str(), id, head, body).await?)
     }
 
@@ -318,7 +314,9 @@ impl Registry {
     /// Whether a blob was pushed or mounted here and not yet referred to, or is referred to by a manifest here.
     async fn has_blob(&self, name: &Name, digest: &Digest) -> Result<bool, RegistryError> {
         let shared = *digest == Digest::of(oci_image::EMPTY);
-        Ok(shared || self.inner.members.has(name, digest) || self.inner.ledger.repository_has(name.as_str(), digest).await?)
+        Ok(shared
+            || self.inner.members.has(name, digest)
+            || self.inner.ledger.repository_has(name.as_str(), digest).await?)
     }
 
     /// Returns the row of a manifest: its digest, type and size, without its bytes.
@@ -388,10 +386,8 @@ impl Registry {
         let Reference::Tag(tag) = reference else { return Err(RegistryError::Delete) };
         let _turn = self.lock(name).lock().await;
         let step = self.tag_step(name, tag, None, push).await?;
-        let step = step.ok_or_else(|| RegistryError::ManifestUnknown {
-            name: name.to_string(),
-            reference: tag.to_string(),
-        })?;
+        let step =
+            step.ok_or_else(|| RegistryError::ManifestUnknown { name: name.to_string(), reference: tag.to_string() })?;
         self.inner.recorder.record(vec![step]).await.map_err(RegistryError::Record)
     }
 
@@ -452,7 +448,12 @@ impl Registry {
     }
 
     /// Returns the tags of a repository after `last`, at most `limit`, and whether there are more.
-    pub async fn tags(&self, name: &Name, last: Option<&str>, limit: usize) -> Result<(Vec<String>, bool), RegistryError> {
+    pub async fn tags(
+        &self,
+        name: &Name,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<String>, bool), RegistryError> {
         let page = Page { after: last.map(str::to_owned), limit: limit.saturating_add(1) };
         let mut tags: Vec<String> =
             self.inner.ledger.tags(name.as_str(), &page).await?.into_iter().map(|row| row.tag).collect();

@@ -120,11 +120,10 @@ impl Uploads {
     pub async fn start(&self, repository: &str, id: &UploadId) -> Result<(), UploadError> {
         let path = self.path(repository, id);
         let create = path.clone();
-        let file = blocking(move || {
-            OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(create)
-        })
-        .await
-        .map_err(UploadError::File)?;
+        let file =
+            blocking(move || OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(create))
+                .await
+                .map_err(UploadError::File)?;
         let live = Live { file, hasher: Hasher::new(Algorithm::Sha256), received: 0 };
         self.live().insert(path, Arc::new(Slot::new(Some(live))));
         Ok(())
@@ -294,7 +293,7 @@ async fn receive(live: Live, mut body: Body, expected: Expected) -> (Option<Live
         Ok(Err(error)) => return (None, Err(UploadError::File(error))),
         Err(error) => return (None, Err(UploadError::File(io::Error::other(error)))),
     };
-    let result = ended.and_then(|()| match expected.exact {
+    let result = ended.and(match expected.exact {
         Some(exact) if exact != taken => Err(UploadError::Length { expected: exact, found: taken }),
         _ => Ok(()),
     });

@@ -162,10 +162,18 @@ pub enum Event {
     },
 }
 
+/// What the first line says.
+struct Start {
+    level: Level,
+    refused: Vec<Refusal>,
+    landlock: Option<u32>,
+    root: Option<String>,
+}
+
 /// Folds events into an outcome.
 #[derive(Default)]
 pub(crate) struct Fold {
-    start: Option<(Level, Vec<Refusal>, Option<u32>, Option<String>)>,
+    start: Option<Start>,
     steps: Vec<StepOutcome>,
     processes: BTreeMap<usize, Process>,
     paths: Vec<String>,
@@ -187,7 +195,7 @@ impl Fold {
                 if format != TRACE_FORMAT || version != TRACE_VERSION {
                     return Err(protocol(format!("format `{format}` version {version}")));
                 }
-                self.start = Some((level, refused, landlock, root));
+                self.start = Some(Start { level, refused, landlock, root });
             }
             Event::Path { id, path } if id == self.paths.len() => self.paths.push(path),
             Event::Path { id, .. } => return Err(protocol(format!("path number {id} out of order"))),
@@ -253,7 +261,8 @@ impl Fold {
 
     /// Returns the outcome; the events must be complete and refer to each other.
     pub(crate) fn outcome(mut self) -> Result<Outcome, SandboxError> {
-        let (level, refused, landlock, root) = self.start.take().ok_or_else(|| protocol("no start".to_owned()))?;
+        let Start { level, refused, landlock, root } =
+            self.start.take().ok_or_else(|| protocol("no start".to_owned()))?;
         let (lost, losses, duration_us) = self.finished.take().ok_or_else(|| protocol("no end".to_owned()))?;
         let mut processes: Vec<Process> = self.processes.into_values().collect();
         let count = processes.len();

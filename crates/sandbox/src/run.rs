@@ -19,9 +19,6 @@ use crate::probe::Probe;
 use crate::supervise::{GO_ON, REQUEST_BYTES_MAX, Request, TOO_MUCH_OUTPUT, Work, remove_tree};
 use crate::{SUPERVISE, sys};
 
-#[cfg(test)]
-mod tests;
-
 /// A process's environment and arguments are at most some megabytes; a longer line is no event.
 const LINE_BYTES_MAX: usize = 64 << 20;
 /// Beyond the plan's wall time: for preparing and copying out. A supervisor that is later hangs, or was stopped by a step.

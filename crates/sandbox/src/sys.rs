@@ -173,6 +173,24 @@ pub(crate) fn set_hostname(name: &str) -> io::Result<()> {
     check(c_long::from(unsafe { libc::setdomainname(none.as_ptr().cast(), none.len()) })).map(drop)
 }
 
+/// The answer to `uname` with this host name; the rest is the machine's.
+pub(crate) fn uname(host_name: &str) -> Vec<u8> {
+    // SAFETY: plain data; the call only writes to it.
+    let mut names: libc::utsname = unsafe {
+        let mut names = zeroed();
+        libc::uname(&raw mut names);
+        names
+    };
+    let put = |field: &mut [libc::c_char], text: &str| {
+        field.fill(0);
+        field.iter_mut().zip(text.bytes().take(64)).for_each(|(to, from)| *to = from as libc::c_char);
+    };
+    put(&mut names.nodename, host_name);
+    put(&mut names.domainname, "(none)");
+    // SAFETY: six arrays of bytes without padding.
+    unsafe { std::slice::from_raw_parts((&raw const names).cast::<u8>(), size_of::<libc::utsname>()).to_vec() }
+}
+
 pub(crate) fn set_umask(mask: u32) {
     // SAFETY: cannot fail.
     unsafe { libc::umask(mask) };

@@ -93,7 +93,8 @@ impl Call {
     /// Reads a log index of the query, if it is there.
     pub(crate) fn index(&self, name: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.query.first(name) else { return Ok(None) };
-        let number = text.parse().map_err(|_| Problem::invalid(format!("`{name}` is not a log index")).at(name.to_owned()));
+        let number =
+            text.parse().map_err(|_| Problem::invalid(format!("`{name}` is not a log index")).at(name.to_owned()));
         number.map(Some)
     }
 

@@ -11,8 +11,8 @@ use registry::access::{self, Action, Grant, Role};
 use registry::pattern::Pattern;
 use store::ledger::GrantRow;
 use wire::digest::Digest;
-use wire::oci_distribution::header::Challenge;
 use wire::oci_distribution::Name;
+use wire::oci_distribution::header::Challenge;
 
 use crate::error::Problem;
 use crate::state::Server;
@@ -70,7 +70,12 @@ impl Caller {
 impl Server {
     /// Finds out who asks. An unknown, revoked or malformed credential is an error, not nobody: a client that has one
     /// wants to know that it is no good.
-    pub(crate) async fn caller(&self, method: &Method, headers: &HeaderMap, scope: Option<&str>) -> Result<Caller, Problem> {
+    pub(crate) async fn caller(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        scope: Option<&str>,
+    ) -> Result<Caller, Problem> {
         let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
         // A cookie is sent by the browser without being asked; it is good for reading only.
         let cookies = text(header::COOKIE).filter(|_| method.is_safe());
@@ -148,4 +153,3 @@ fn grant(row: &GrantRow) -> Option<Grant> {
 pub(crate) fn scope(name: &Name, write: bool) -> String {
     format!("repository:{name}:{}", if write { "pull,push" } else { "pull" })
 }
-

@@ -65,7 +65,12 @@ impl Problem {
 
     /// The method is not offered.
     pub(crate) fn method() -> Problem {
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", ErrorCode::Unsupported, "this method is not offered here")
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method",
+            ErrorCode::Unsupported,
+            "this method is not offered here",
+        )
     }
 
     /// A body beyond its limit.
@@ -146,9 +151,7 @@ impl From<RegistryError> for Problem {
             RegistryError::BlobUnknown { .. } => (S::NOT_FOUND, "blob-unknown", ErrorCode::BlobUnknown),
             RegistryError::ManifestUnknown { .. } => (S::NOT_FOUND, "manifest-unknown", ErrorCode::ManifestUnknown),
             RegistryError::UploadUnknown { .. } => (S::NOT_FOUND, "upload-unknown", ErrorCode::BlobUploadUnknown),
-            RegistryError::ManifestTooLarge => {
-                (S::PAYLOAD_TOO_LARGE, "manifest-too-large", ErrorCode::ManifestInvalid)
-            }
+            RegistryError::ManifestTooLarge => (S::PAYLOAD_TOO_LARGE, "manifest-too-large", ErrorCode::ManifestInvalid),
             RegistryError::Manifest(_) => (S::BAD_REQUEST, "manifest-invalid", ErrorCode::ManifestInvalid),
             RegistryError::ManifestDigest { .. } => (S::BAD_REQUEST, "digest-mismatch", ErrorCode::DigestInvalid),
             RegistryError::ReferenceMissing { .. } => {

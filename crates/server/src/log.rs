@@ -26,7 +26,12 @@ pub(crate) async fn checkpoint(State(server): State<Arc<Server>>, method: Method
 }
 
 /// `GET /log/tile/…`
-pub(crate) async fn tile(State(server): State<Arc<Server>>, Path(path): Path<String>, method: Method, headers: HeaderMap) -> Response {
+pub(crate) async fn tile(
+    State(server): State<Arc<Server>>,
+    Path(path): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     match read_tile(&server, path, &method, &headers).await {
         Ok(bytes) => {
             let headers = [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, IMMUTABLE)];

@@ -43,8 +43,11 @@ pub(crate) async fn v2(State(server): State<Arc<Server>>, request: Request) -> R
 }
 
 async fn answer(server: &Server, parts: &Parts, body: Body) -> Result<Response, Problem> {
-    let path = parts.uri.path().trim_start_matches("/v2").trim_start_matches('/');
-    let target = path::parse(path).ok_or_else(|| Problem::not_found("no such path in the registry's protocol"))?;
+    // The colon of a digest is the only character of these paths that clients differ about.
+    let path = parts.uri.path().replace("%3A", ":").replace("%3a", ":");
+    let path = path.strip_prefix("/v2").unwrap_or(&path);
+    let target = path::parse(path.strip_prefix('/').unwrap_or(path))
+        .ok_or_else(|| Problem::not_found("no such path in the registry's protocol"))?;
     let Some(name) = target.name() else { return base(server, parts).await };
     let name: Name = name.parse().map_err(RegistryError::Name)?;
     let write = !parts.method.is_safe();

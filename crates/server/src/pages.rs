@@ -121,7 +121,11 @@ impl FromRequest<Arc<Server>> for Visit {
             // A session whose token was revoked signs in again.
             Err(problem) if problem.status == StatusCode::UNAUTHORIZED => {
                 let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-                if parts.uri.path() == "/login" { server.nobody() } else { return Err(PageProblem::SignIn(path.to_owned())) }
+                if parts.uri.path() == "/login" {
+                    server.nobody()
+                } else {
+                    return Err(PageProblem::SignIn(path.to_owned()));
+                }
             }
             other => other?,
         };
@@ -193,7 +197,8 @@ pub(crate) async fn assets(Path(name): Path<String>, request: Request) -> Respon
     if send::is_unchanged(request.headers(), &tag) {
         return send::not_modified(&digest);
     }
-    let headers = [(header::CONTENT_TYPE, media_type), (header::ETAG, &tag), (header::CACHE_CONTROL, "public, no-cache")];
+    let headers =
+        [(header::CONTENT_TYPE, media_type), (header::ETAG, &tag), (header::CACHE_CONTROL, "public, no-cache")];
     (StatusCode::OK, headers, text).into_response()
 }
 

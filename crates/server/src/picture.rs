@@ -54,15 +54,11 @@ struct Shape {
 }
 
 /// Draws nodes and edges; `href` says where a node leads.
-pub(crate) fn draw(
-    nodes: &[Node],
-    edges: &[Edge],
-    start: &NodeId,
-    href: &dyn Fn(&Node) -> Option<String>,
-) -> Picture {
+pub(crate) fn draw(nodes: &[Node], edges: &[Edge], start: &NodeId, href: &dyn Fn(&Node) -> Option<String>) -> Picture {
     let edges = without_parts(edges, start);
     let linked: BTreeSet<&NodeId> = edges.iter().flat_map(|edge| [&edge.from, &edge.to]).collect();
-    let drawn: Vec<Node> = nodes.iter().filter(|node| node.id == *start || linked.contains(&node.id)).cloned().collect();
+    let drawn: Vec<Node> =
+        nodes.iter().filter(|node| node.id == *start || linked.contains(&node.id)).cloned().collect();
     let (shapes, links) = fold(&drawn, &edges, start, href);
     let left_out = shapes.len().saturating_sub(DRAWN_MAX);
     let shapes = &shapes[..shapes.len() - left_out];
@@ -95,41 +91,32 @@ fn fold(
     start: &NodeId,
     href: &dyn Fn(&Node) -> Option<String>,
 ) -> (Vec<Shape>, Vec<(usize, usize)>) {
-    let by_id: BTreeMap<&NodeId, &Node> = nodes.iter().map(|node| (&node.id, node)).collect();
-    let is_identity = |id: &NodeId| by_id.get(id).is_some_and(|node| node.kind == Kind::Identity) && id != start;
+    let identities: BTreeMap<&NodeId, &str> = nodes
+        .iter()
+        .filter(|node| node.kind == Kind::Identity && node.id != *start)
+        .map(|node| (&node.id, node.label.as_str()))
+        .collect();
     let mut signers: BTreeMap<&NodeId, BTreeSet<String>> = BTreeMap::new();
-    let mut neighbours: BTreeMap<&NodeId, BTreeSet<(bool, &NodeId)>> = BTreeMap::new();
     for edge in edges {
-        if is_identity(&edge.to) {
-            signers.entry(&edge.from).or_default().insert(by_id[&edge.to].label.clone());
-        } else if !is_identity(&edge.from) {
-            neighbours.entry(&edge.from).or_default().insert((true, &edge.to));
-            neighbours.entry(&edge.to).or_default().insert((false, &edge.from));
+        if let Some(name) = identities.get(&edge.to) {
+            signers.entry(&edge.from).or_default().insert((*name).to_owned());
         }
     }
-    let mut groups: BTreeMap<(Kind, &BTreeSet<(bool, &NodeId)>), Vec<&Node>> = BTreeMap::new();
-    let alone = BTreeSet::new();
-    for node in nodes.iter().filter(|node| !is_identity(&node.id) && node.id != *start) {
-        let near = neighbours.get(&node.id).unwrap_or(&alone);
-        groups.entry((node.kind, near)).or_default().push(node);
-    }
-    let folded: BTreeMap<&NodeId, &NodeId> = groups
-        .values()
-        .filter(|group| group.len() > APART_MAX)
-        .flat_map(|group| group.iter().map(|node| (&node.id, &group[0].id)))
-        .collect();
-    let sizes: BTreeMap<&NodeId, usize> = groups.values().map(|group| (&group[0].id, group.len())).collect();
+    let things: Vec<&Node> = nodes.iter().filter(|node| !identities.contains_key(&node.id)).collect();
+    let between = |edge: &&Edge| !identities.contains_key(&edge.from) && !identities.contains_key(&edge.to);
+    let links: Vec<&Edge> = edges.iter().filter(between).collect();
+    let folded = siblings(&things, &links, start);
 
     let mut shapes = Vec::new();
     let mut index: BTreeMap<&NodeId, usize> = BTreeMap::new();
-    for node in nodes.iter().filter(|node| !is_identity(&node.id)) {
-        let leader = folded.get(&node.id).copied();
-        if leader.is_some_and(|leader| leader != &node.id) {
+    for node in things {
+        let first = folded.get(&node.id);
+        if first.is_some_and(|(first, _)| *first != &node.id) {
             continue;
         }
         index.insert(&node.id, shapes.len());
-        shapes.push(match leader {
-            Some(leader) => folded_shape(node.kind, sizes[leader]),
+        shapes.push(match first {
+            Some((_, count)) => folded_shape(node.kind, *count),
             None => Shape {
                 kind: node.kind,
                 label: node.label.clone(),
@@ -140,13 +127,33 @@ fn fold(
             },
         });
     }
-    let place = |id: &NodeId| index.get(folded.get(id).copied().unwrap_or(id)).copied();
-    let links: BTreeSet<(usize, usize)> = edges
+    let place = |id: &NodeId| index.get(folded.get(id).map_or(id, |(first, _)| first)).copied();
+    let links: BTreeSet<(usize, usize)> = links
         .iter()
         .filter_map(|edge| Some((place(&edge.from)?, place(&edge.to)?)))
         .filter(|(from, to)| from != to)
         .collect();
     (shapes, links.into_iter().collect())
+}
+
+/// A node's neighbours, and whether each is a parent.
+type Near<'a> = BTreeSet<(bool, &'a NodeId)>;
+
+/// Finds groups of more than [`APART_MAX`] nodes of one kind with the same neighbours: for each of their nodes, the
+/// first of its group and how many they are.
+fn siblings<'a>(nodes: &[&'a Node], edges: &[&'a Edge], start: &NodeId) -> BTreeMap<&'a NodeId, (&'a NodeId, usize)> {
+    let mut near: BTreeMap<&NodeId, Near<'_>> = BTreeMap::new();
+    for edge in edges {
+        near.entry(&edge.from).or_default().insert((true, &edge.to));
+        near.entry(&edge.to).or_default().insert((false, &edge.from));
+    }
+    let alone = Near::new();
+    let mut groups: BTreeMap<(Kind, &Near<'_>), Vec<&'a NodeId>> = BTreeMap::new();
+    for node in nodes.iter().filter(|node| node.id != *start) {
+        groups.entry((node.kind, near.get(&node.id).unwrap_or(&alone))).or_default().push(&node.id);
+    }
+    let large = groups.values().filter(|group| group.len() > APART_MAX);
+    large.flat_map(|group| group.iter().map(|id| (*id, (group[0], group.len())))).collect()
 }
 
 fn folded_shape(kind: Kind, count: usize) -> Shape {
@@ -186,7 +193,8 @@ fn paint_box(svg: &mut String, shape: &Shape, x: f64, y: f64) {
     let (left, top) = (x - BOX_WIDTH / 2.0, y);
     let start = if shape.start { " start" } else { "" };
     let signers = shape.signers.iter().cloned().collect::<Vec<_>>().join(", ");
-    let over = if signers.is_empty() { shape.kind.name().to_owned() } else { format!("{} · {signers}", shape.kind.name()) };
+    let over =
+        if signers.is_empty() { shape.kind.name().to_owned() } else { format!("{} · {signers}", shape.kind.name()) };
     let text_x = left + 11.0;
     let lines: String = wrap(&shape.label)
         .iter()

@@ -6,6 +6,8 @@
 //!
 //! Absent until there is a certificate authority to need them: certificates, time-stamps, sealing of secrets.
 
+#![forbid(unsafe_code)]
+
 mod key;
 pub mod note;
 mod private_key;

@@ -22,7 +22,7 @@ use wire::timestamp::Timestamp;
 
 use crate::blobs::{BlobError, Blobs};
 use crate::durable::{self, Disk, Faults, FileError};
-use crate::ledger::{Ledger, LedgerError, Sources, StatementRow, blocking};
+use crate::ledger::{self, Ledger, LedgerError, Sources, StatementRow, blocking};
 use crate::lock::{Lock, LockError};
 use crate::log::{Log, LogError, NewEntry, NewLog, Reader, STATEMENTS_MAX};
 use crate::seal::{Root, Seal};
@@ -33,8 +33,19 @@ pub const VERSION: &str = "assay data 1\n";
 
 /// Names that a data directory has. Anything else in it was put there by somebody else.
 pub const NAMES: [&str; 13] = [
-    "VERSION", "lock", "blobs", "trees", "log", "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm",
-    "ledger.sqlite-journal", "uploads", "tmp", "reindex.sqlite", "seal.json",
+    "VERSION",
+    "lock",
+    "blobs",
+    "trees",
+    "log",
+    "ledger.sqlite",
+    "ledger.sqlite-wal",
+    "ledger.sqlite-shm",
+    "ledger.sqlite-journal",
+    "uploads",
+    "tmp",
+    "reindex.sqlite",
+    "seal.json",
 ];
 
 /// The name of the data directory in its seal.
@@ -49,6 +60,8 @@ pub struct Options {
     pub trust: Arc<Trust>,
     /// Further directories that the seal covers, such as the one that holds the keys. None may be called `data` or `log`.
     pub covered: Vec<Root>,
+    /// Make the ledger anew instead of reading what is there: for one that is damaged.
+    pub fresh_ledger: bool,
     /// For tests: what makes steps fail.
     pub faults: Option<Arc<Faults>>,
 }
@@ -533,6 +546,9 @@ fn open_files(path: &Path, options: &Options) -> Result<(Disk, Lock, Log), HomeE
     // The seal goes first: whatever happens from here on, nobody takes the directory for unchanged.
     disk.remove(&path.join("seal.json"))?;
     disk.clear_scratch()?;
+    if options.fresh_ledger {
+        ledger::remove_database(&path.join("ledger.sqlite"))?;
+    }
     let log = Log::open(&path.join("log"), &options.heads, &disk)?;
     Ok((disk, lock, log))
 }

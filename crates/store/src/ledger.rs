@@ -120,12 +120,15 @@ pub enum LedgerError {
 
 impl Ledger {
     /// Opens the ledger at `path`, makes it if it is missing, and brings it up to the log. One that was made for
-    /// another log or with another trust root is made again.
+    /// another log or with another trust root, or has read more than the log has, is made again.
     pub async fn open(path: &Path, sources: &Sources) -> Result<Ledger, LedgerError> {
         let mut ledger = Ledger::connect(path).await?;
         let (origin, trust) = (sources.log.origin(), fingerprint(&sources.trust));
-        let known = ledger.made_from().await?;
-        if known.as_ref().is_some_and(|known| *known != (origin.to_owned(), trust.clone())) {
+        let fits = match ledger.made_from().await? {
+            Some(known) => known == (origin.to_owned(), trust) && ledger.cursor().await? <= sources.log.size(),
+            None => true,
+        };
+        if !fits {
             ledger.close().await?;
             remove_database(path)?;
             ledger = Ledger::connect(path).await?;
@@ -136,11 +139,8 @@ impl Ledger {
     }
 
     async fn connect(path: &Path) -> Result<Ledger, LedgerError> {
-        let inner = Inner {
-            path: path.to_owned(),
-            writing: Mutex::new(()),
-            pools: RwLock::new(Pools::open(path).await?),
-        };
+        let inner =
+            Inner { path: path.to_owned(), writing: Mutex::new(()), pools: RwLock::new(Pools::open(path).await?) };
         Ok(Ledger { inner: Arc::new(inner) })
     }
 
@@ -346,7 +346,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Removes a database that can be made again, with what SQLite keeps beside it.
-fn remove_database(path: &Path) -> Result<(), FileError> {
+pub(crate) fn remove_database(path: &Path) -> Result<(), FileError> {
     ["", "-wal", "-shm", "-journal"].iter().try_for_each(|suffix| remove(&with_suffix(path, suffix)))
 }
 

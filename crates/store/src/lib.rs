@@ -15,6 +15,8 @@
 //! Order of durability: blob → log leaves → acknowledged; the ledger follows the log by a cursor. Nothing here knows
 //! HTTP, a registry's rules or a policy. Blobs, trees and the log are synchronous; what speaks to the ledger is async.
 
+#![forbid(unsafe_code)]
+
 pub mod durable;
 
 pub mod blobs;

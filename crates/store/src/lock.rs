@@ -84,8 +84,7 @@ impl Lock {
 
     /// Writes down who holds the lock, and where he listens.
     pub fn announce(&mut self, address: Option<&str>) -> Result<(), FileError> {
-        let holder =
-            Holder { address: address.map(str::to_owned), pid: std::process::id(), version: VERSION };
+        let holder = Holder { address: address.map(str::to_owned), pid: std::process::id(), version: VERSION };
         let mut line = wire::jcs::to_vec(&holder);
         line.push(b'\n');
         self.write(&line)

@@ -9,7 +9,7 @@ use attest::predicate::Predicate;
 use sign::trust::{Identity, LogIdentity, Role, Trust};
 use sign::{LogKey, SigningKey};
 use tlog::checkpoint::Checkpoint;
-use tlog::index::IndexKey;
+use tlog::index::{IndexEntry, IndexKey};
 use tlog::merkle::{self, Hash};
 use tlog::tile::{TilePath, WIDTH, parse_bundle};
 use wire::digest::Digest;
@@ -17,6 +17,8 @@ use wire::dsse::{Envelope, IN_TOTO};
 use wire::in_toto::{ResourceDescriptor, Statement};
 use wire::timestamp::Timestamp;
 
+use crate::blobs::Blobs;
+use crate::durable::Disk;
 use crate::fsck::Target;
 use crate::home::{Home, Options};
 use crate::log::{NewLog, Reader};
@@ -98,9 +100,9 @@ impl Sample {
     pub(crate) fn load(directory: &Path) -> Sample {
         let read = |name: &str| fs::read_to_string(directory.join(name)).expect("saved");
         let trust = Arc::new(Trust::parse(&read("trust.json")).expect("saved"));
-        let keys = Role::ALL.iter().map(|(_, name)| {
-            (*name, SigningKey::from_pkcs8_pem(&read(&format!("{name}.pem"))).expect("saved"))
-        });
+        let keys = Role::ALL
+            .iter()
+            .map(|(_, name)| (*name, SigningKey::from_pkcs8_pem(&read(&format!("{name}.pem"))).expect("saved")));
         let (keys, origin) = (keys.collect(), trust.logs[0].origin.clone());
         Sample { scratch: Scratch::of(directory), keys, origin, log_key: String::new(), trust }
     }
@@ -124,7 +126,13 @@ impl Sample {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options { heads: self.heads(), trust: Arc::clone(&self.trust), covered: Vec::new(), faults: None }
+        Options {
+            heads: self.heads(),
+            trust: Arc::clone(&self.trust),
+            covered: Vec::new(),
+            fresh_ledger: false,
+            faults: None,
+        }
     }
 
     pub(crate) fn new_log(&self) -> NewLog {
@@ -168,9 +176,11 @@ impl Sample {
 }
 
 /// What was ever seen of a log: one root for each size, for ever.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Witness {
     roots: BTreeMap<u64, Hash>,
+    /// Index entries by their leaf's hash: what was parsed, and its blob verified, once.
+    envelopes: BTreeMap<Hash, Digest>,
 }
 
 impl Witness {
@@ -187,44 +197,37 @@ impl Witness {
             assert_eq!(root, checkpoint.root, "two roots of size {} in {}", checkpoint.size, path.display());
         }
         let reader = Reader::open(&directory).expect("readable at any time");
-        let leaves = leaves(&reader);
-        let checkpoint = Checkpoint::open(&reader.checkpoint(), &key).expect("signed");
-        assert_eq!(merkle::root(&leaves), checkpoint.root);
+        let entries = entries(&reader);
+        let leaves: Vec<Hash> = entries.iter().map(|entry| merkle::leaf_hash(entry)).collect();
         for (size, root) in &self.roots {
             if let Some(leaves) = leaves.get(..*size as usize) {
                 assert_eq!(merkle::root(leaves), *root, "the log is not what it was at size {size}");
             }
         }
+        assert!(self.roots.contains_key(&reader.size()));
         for (index, leaf) in acknowledged {
             assert_eq!(leaves.get(*index as usize), Some(leaf), "entry {index} was acknowledged");
         }
-        envelopes(&reader, &sample.data())
+        let blobs = Blobs::new(sample.data().join("blobs"), Disk::new(PathBuf::new()));
+        let indexed = entries.iter().zip(&leaves).filter(|(entry, _)| IndexEntry::is_one(entry));
+        indexed.map(|(entry, leaf)| *self.envelopes.entry(*leaf).or_insert_with(|| envelope(entry, &blobs))).collect()
     }
 }
 
-fn leaves(reader: &Reader) -> Vec<Hash> {
+fn envelope(entry: &[u8], blobs: &Blobs) -> Digest {
+    let entry = IndexEntry::parse(entry).expect("an index entry");
+    blobs.verify(&entry.envelope).expect("what the log names is there");
+    entry.envelope
+}
+
+fn entries(reader: &Reader) -> Vec<Vec<u8>> {
     let size = reader.size();
     let bundles = (0..size.div_ceil(WIDTH)).filter_map(|index| TilePath::entries(index, size));
     let entries = bundles.flat_map(|path| {
         let bytes = reader.tile(&path.to_string()).expect("readable").expect("published");
         parse_bundle(&bytes, path.width()).expect("whole")
     });
-    entries.map(|entry| merkle::leaf_hash(&entry)).collect()
-}
-
-fn envelopes(reader: &Reader, data: &Path) -> Vec<Digest> {
-    let blobs = crate::blobs::Blobs::new(data.join("blobs"), crate::durable::Disk::new(PathBuf::new()));
-    let mut found = Vec::new();
-    let mut from = 0;
-    while from < reader.size() {
-        let (statements, next) = reader.statements(from).expect("readable");
-        for statement in statements {
-            blobs.verify(&statement.envelope).expect("what the log names is there");
-            found.push(statement.envelope);
-        }
-        from = next;
-    }
-    found
+    entries.collect()
 }
 
 /// Copies a directory tree as it is.

@@ -14,7 +14,7 @@ impl Scratch {
     pub(crate) fn new(name: &str) -> Scratch {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("assay-store-{name}-{}-{number}", std::process::id()));
+        let path = base().join(format!("assay-store-{name}-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a scratch directory");
         Scratch { path, owned: true }
     }
@@ -34,6 +34,13 @@ impl Scratch {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Memory, where there is some for files: thousands of syncs to a disk would take minutes and show nothing more, for a
+/// test can't cut the power.
+fn base() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 impl Drop for Scratch {

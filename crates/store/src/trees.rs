@@ -176,9 +176,9 @@ impl Trees {
     pub fn clear_staging(&self) -> Result<(), FileError> {
         let directory = self.root.join("sha256");
         let left = durable::list(&directory)?;
-        left.iter().filter(|name| name.starts_with(STAGING)).try_for_each(|name| {
-            durable::remove_tree(&directory.join(name))
-        })
+        left.iter()
+            .filter(|name| name.starts_with(STAGING))
+            .try_for_each(|name| durable::remove_tree(&directory.join(name)))
     }
 
     /// Staging lies beside the trees: a read-only directory can be renamed only within its own parent.
@@ -263,10 +263,7 @@ fn fill(root: &Path, sources: &BTreeMap<String, Source>) -> Result<Tree, TreesEr
 }
 
 /// Copies and hashes all files, on [`THREADS`] threads; the first error stops them all.
-fn copy_files<'a>(
-    root: &Path,
-    sources: &'a BTreeMap<String, Source>,
-) -> Result<Vec<(&'a str, Entry)>, TreesError> {
+fn copy_files<'a>(root: &Path, sources: &'a BTreeMap<String, Source>) -> Result<Vec<(&'a str, Entry)>, TreesError> {
     let files: Vec<(&str, &Source)> = sources
         .iter()
         .filter(|(_, source)| matches!(source, Source::File { .. } | Source::Bytes { .. }))
@@ -368,3 +365,4 @@ fn times() -> Timestamps {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)] mod timing_tmp;

@@ -6,6 +6,8 @@
 //! Nothing here reads or writes a file: [`step`] says what must be made durable and in which order, and who holds tiles
 //! hands them in as a function from path to bytes. Absent: witnesses and their cosignatures, which are passed over.
 
+#![forbid(unsafe_code)]
+
 pub mod merkle;
 
 pub mod tile;

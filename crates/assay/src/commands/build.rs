@@ -1,6 +1,6 @@
 //! `assay build`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attest::{Attestation, Claim};
 use build::compare;
@@ -18,6 +18,7 @@ use crate::keys::KeyName;
 use crate::layout;
 use crate::project::Project;
 use crate::report::Report;
+use crate::runbook::durable;
 use crate::session::Session;
 
 /// Build in the sandbox from the lock, and state what was built, from what, and how
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     /// Build again although nothing changed, compare with the former build, and state `rebuilt`, equal or not
     #[arg(long)]
     again: bool,
-    /// Also write the artifacts, and images as OCI layouts, into this directory
+    /// Also write the artifacts, images as OCI layouts, and all that verifies them with stock tools, into this directory
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
 }
@@ -41,12 +42,35 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let outcome = build(&mut session, &project, args.again);
     let outcome = outcome.and_then(|built| {
         if let Some(directory) = &args.output {
-            layout::write_artifacts(&session.inputs().blobs, &built.recipe.outputs, directory)?;
+            write_out(&session, &built.recipe.outputs, directory)?;
         }
         Ok(built)
     });
     session.close()?;
     Ok(outcome?.report())
+}
+
+/// Writes each artifact, beside it its bundles as `NAME.sigstore.jsonl`, and for all of them `trusted_root.json` and the
+/// public keys of the accepted identities as `IDENTITY.pub.pem`.
+fn write_out(session: &Session<'_>, outputs: &[Artifact], directory: &Path) -> Result<()> {
+    layout::write_artifacts(&session.inputs().blobs, outputs, directory)?;
+    let write = |name: String, bytes: &[u8]| {
+        let path = directory.join(name);
+        durable(&path, bytes).context("output", format!("writing `{}`", path.display()))
+    };
+    for output in outputs {
+        let mut lines = Vec::new();
+        for bundle in session.about_bundles(&[output.digest])? {
+            lines.extend(bundle.to_json());
+            lines.push(b'\n');
+        }
+        write(format!("{}.sigstore.jsonl", output.name), &lines)?;
+    }
+    write("trusted_root.json".to_owned(), sign::trust::to_trusted_root_json(session.trust()).as_bytes())?;
+    for identity in &session.trust().identities {
+        write(format!("{}.pub.pem", identity.name), identity.key.to_pem().as_bytes())?;
+    }
+    Ok(())
 }
 
 /// A build that is stated and logged.

@@ -202,7 +202,9 @@ fn target(args: &Args, session: &Session<'_>, resolved: &Resolved) -> Result<Tar
 fn named(resolved: Resolved, reference: &str) -> Resolved {
     let path = Path::new(reference);
     match path.file_name() {
-        Some(name) if resolved.artifact.is_none() && path.is_file() => Resolved { name: name.to_string_lossy().into_owned(), ..resolved },
+        Some(name) if resolved.artifact.is_none() && path.is_file() => {
+            Resolved { name: name.to_string_lossy().into_owned(), ..resolved }
+        }
         _ => resolved,
     }
 }

@@ -72,11 +72,6 @@ fn publish(session: &mut Session<'_>, repository: &Name, parcel: &Parcel, new: &
         })
     };
     let mut statements = Vec::new();
-    let new: Vec<&&Trusted<'_>> =
-        wanted.iter().filter(|one| !known.contains(one.attestation.statement().envelope())).collect();
-    if new.is_empty() {
-        return Ok(0);
-    }
     let origin = new.first().and_then(|one| one.attestation.logged());
     if !is_published(session, repository, &parcel.descriptor.digest)? {
         statements.push(publication(parcel.descriptor.digest, origin));

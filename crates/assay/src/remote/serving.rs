@@ -22,7 +22,7 @@ pub(crate) struct Serving {
 impl Serving {
     /// Serves the home on a free port of this machine, and returns when the server is ready.
     pub(crate) fn start(home: &Home) -> Result<Serving> {
-        let exe = std::env::current_exe().context("serve", "finding this program")?;
+        let exe = crate::machine::this_program();
         let mut child = Command::new(exe)
             .args(["serve", "--quiet", "--listen", "127.0.0.1:0"])
             .env("ASSAY_HOME", home.root())

@@ -1,3 +1,15 @@
 //! All integration tests of the product, in one binary: what a user does, at the lowest boundary that shows it.
 
+mod place;
+
 mod tidy;
+
+mod chain;
+
+mod foreign;
+
+mod foreign_registry;
+
+mod guide;
+
+mod tamper;

@@ -239,6 +239,10 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         if !starts.iter().any(|start| trimmed.starts_with(start)) {
             continue;
         }
+        let opens = lines[start..].iter().find(|line| line.trim_end().ends_with(['{', ';', '}']));
+        if opens.is_none_or(|line| !line.trim_end().ends_with('{')) {
+            continue; // a declaration without a body, or a body on one line
+        }
         let indent = " ".repeat(line.len() - trimmed.len());
         let Some(length) = lines[start..].iter().position(|end| **end == format!("{indent}}}")) else { continue };
         let name = trimmed.split("fn ").nth(1).and_then(|rest| rest.split(['(', '<']).next()).unwrap_or_default();

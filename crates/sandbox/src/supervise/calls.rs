@@ -96,6 +96,8 @@ pub(super) enum Then {
     Absent,
     /// `sched_getaffinity`, answered by the tracer when the CPU count is not the machine's.
     Affinity,
+    /// `uname`, answered by the tracer when no namespace of our own holds the host name.
+    HostName,
 }
 
 /// Where a path stands: directory argument (`None`: the working directory) and path argument.
@@ -132,6 +134,8 @@ pub(super) struct Settings {
     pub(super) own_network: bool,
     /// Whether the tracer answers `sched_getaffinity`.
     pub(super) affinity: bool,
+    /// Whether the tracer answers `uname`.
+    pub(super) host_name: bool,
 }
 
 /// Returns the whole table.
@@ -142,6 +146,9 @@ pub(super) fn rules(settings: Settings) -> Vec<Rule> {
     rules.extend(conditional());
     rules.extend(DENIED.iter().map(|&(number, name)| Rule { number, name, when: When::Always, then: Then::Deny }));
     rules.push(rule(libc::SYS_clone3, "clone3", Then::Absent));
+    if settings.host_name {
+        rules.push(rule(libc::SYS_uname, "uname", Then::HostName));
+    }
     if settings.affinity {
         rules.push(rule(libc::SYS_sched_getaffinity, "sched_getaffinity", Then::Affinity));
     }

@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use libc::{pid_t, sock_filter};
 use serde::{Deserialize, Serialize};
 
+use super::calls::{Settings, rules};
 use super::cpu::Count;
 use super::layout::{CPUINFO, Node};
 use super::transfer::{TransferError, receive};
 use super::translate::Translation;
-use super::{fence, step};
+use super::{fence, filter, step};
 use crate::plan::{Host, Level, Mount, Plan};
 use crate::sys;
 use crate::sys::mount;
@@ -37,6 +38,9 @@ const INODES_MAX: &str = "4000000";
 pub(super) const GO: u8 = b'g';
 pub(super) const STEP: u8 = b's';
 pub(super) const QUIET: u8 = b'q';
+/// Init's first word: all is prepared; the second, the tracer must tell the host name. Trouble begins with a brace.
+pub(super) const READY: u8 = b'r';
+pub(super) const READY_UNNAMED: u8 = b'u';
 /// Answers to `QUIET`.
 pub(super) const YES: u8 = b'y';
 pub(super) const NO: u8 = b'n';
@@ -48,6 +52,8 @@ pub(super) struct Orders<'a> {
     pub(super) host: &'a Host,
     /// The file system, at the levels that have one.
     pub(super) layout: Option<Node>,
+    pub(super) settings: Settings,
+    /// Made when the settings are known for good.
     pub(super) filter: Vec<sock_filter>,
     pub(super) count: Count,
     pub(super) supervisor: pid_t,
@@ -85,9 +91,9 @@ impl From<TransferError> for Trouble {
 }
 
 /// Runs as init; never returns.
-pub(super) fn main(orders: &Orders<'_>, socket: UnixStream) -> ! {
-    let code = match prepare(orders, &socket) {
-        Ok(()) => serve(orders, socket).map_or(1, |()| 0),
+pub(super) fn main(mut orders: Orders<'_>, socket: UnixStream) -> ! {
+    let code = match prepare(&mut orders, &socket) {
+        Ok(()) => serve(&orders, socket).map_or(1, |()| 0),
         Err(trouble) => {
             let text = serde_json::to_vec(&trouble).unwrap_or_default();
             // The supervisor sees the end of init in any case; there is nobody else to tell.
@@ -98,7 +104,7 @@ pub(super) fn main(orders: &Orders<'_>, socket: UnixStream) -> ! {
     sys::exit(code)
 }
 
-fn prepare(orders: &Orders<'_>, socket: &UnixStream) -> Result<(), Trouble> {
+fn prepare(orders: &mut Orders<'_>, socket: &UnixStream) -> Result<(), Trouble> {
     let nowhere = Path::new("");
     // In a new pid namespace the parent has no number.
     let parent = if orders.level == Level::TraceOnly { orders.supervisor } else { 0 };
@@ -111,19 +117,24 @@ fn prepare(orders: &Orders<'_>, socket: &UnixStream) -> Result<(), Trouble> {
     sys::use_cpus(cpus).map_err(Trouble::machine("choosing CPUs", nowhere))?;
     let mut input = BufReader::with_capacity(1 << 16, socket);
     let root = match &orders.layout {
-        Some(layout) => isolated(orders, layout, &mut input)?,
+        Some(layout) => {
+            let (root, is_named) = isolated(orders, layout, &mut input)?;
+            orders.settings.host_name = !is_named;
+            root
+        }
         None => outside(orders, &mut input)?,
     };
+    orders.filter = filter::program(&rules(orders.settings));
     check_confinement(orders)?;
     sys::ignore_children();
     sys::block_signals();
-    // 'r' tells it from the brace that begins trouble.
-    commands.write_all(b"r").map_err(Trouble::machine("answering the supervisor", nowhere))?;
+    let word = if orders.settings.host_name { READY_UNNAMED } else { READY };
+    commands.write_all(&[word]).map_err(Trouble::machine("answering the supervisor", nowhere))?;
     sys::send_descriptor(socket.as_fd(), root.as_fd()).map_err(Trouble::machine("handing out the root", nowhere))
 }
 
-/// Makes our own view of the machine; returns its root.
-fn isolated(orders: &Orders<'_>, layout: &Node, input: &mut impl Read) -> Result<OwnedFd, Trouble> {
+/// Makes our own view of the machine; returns its root, and whether it has the plan's host name.
+fn isolated(orders: &Orders<'_>, layout: &Node, input: &mut impl Read) -> Result<(OwnedFd, bool), Trouble> {
     let nowhere = Path::new("");
     mount::make_private().map_err(Trouble::machine("parting from the outer mounts", Path::new("/")))?;
     // Before the change of user: the outer identity may read what the steps' may not, and only the bound directory itself is shown.
@@ -135,7 +146,8 @@ fn isolated(orders: &Orders<'_>, layout: &Node, input: &mut impl Read) -> Result
     };
     // Before tmpfs is made: its files belong to who makes it.
     become_builder().map_err(Trouble::machine("becoming the builder", nowhere))?;
-    sys::set_hostname(&orders.plan.hostname).map_err(Trouble::machine("setting the host name", nowhere))?;
+    // Containers' filters refuse this one call where they allow all the rest; the tracer can tell the name instead.
+    let is_named = sys::set_hostname(&orders.plan.hostname).is_ok();
     if orders.plan.loopback {
         sys::loopback_up().map_err(Trouble::machine("bringing the loopback interface up", nowhere))?;
     }
@@ -145,7 +157,7 @@ fn isolated(orders: &Orders<'_>, layout: &Node, input: &mut impl Read) -> Result
     receive_copies(orders.plan, Path::new(""), input)?;
     mount::restrict_path(c"/", mount::READ_ONLY | mount::NO_SUID | mount::NO_DEV)
         .map_err(Trouble::machine("making the root read-only", Path::new("/")))?;
-    open_path(Path::new("/"))
+    Ok((open_path(Path::new("/"))?, is_named))
 }
 
 /// A change of user forgets the parent's death signal and closes this process to its tracer; both are set again.

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use libc::{c_int, pid_t};
 
-use super::calls::{Settings, rules};
+use super::calls::Settings;
 use super::cpu::{self, Count};
-use super::inside::{self, BUILDER, GO, Orders, Trouble};
+use super::inside::{self, BUILDER, GO, Orders, READY, READY_UNNAMED, Trouble};
 use super::layout::{Entry, Node, layout, system_nodes};
-use super::{filter, transfer};
+use super::transfer;
 use crate::error::Failure;
 use crate::outcome::Refusal;
 use crate::plan::{Host, Level, Mount, Plan};
@@ -76,21 +76,22 @@ pub(super) fn open(level: Level, plan: &Plan, host: &Host) -> Result<Session, Cl
     let failed = |what: &'static str| move |error: io::Error| Closed::Failed(Failure::setup(what, "", error));
     let allowed = sys::cpus().map_err(failed("counting CPUs"))?;
     let count = cpu::count(plan.cpus, &allowed);
-    let settings = Settings { own_network: level != Level::TraceOnly, affinity: matches!(count, Count::Told(_)) };
+    let is_own = level != Level::TraceOnly;
+    let settings = Settings { own_network: is_own, affinity: matches!(count, Count::Told(_)), host_name: !is_own };
     let scratch = match level {
         Level::TraceOnly => Some(make_scratch(&host.scratch)?),
         _ => None,
     };
     let layout = if level == Level::TraceOnly { None } else { Some(compute_layout(plan, &host.sources)?) };
-    let filter = filter::program(&rules(settings));
     let (ours, theirs) = UnixStream::pair().map_err(failed("making a socket"))?;
-    let orders = Orders { level, plan, host, layout, filter, count, supervisor: sys::process_id() };
+    let (filter, supervisor) = (Vec::new(), sys::process_id());
+    let orders = Orders { level, plan, host, layout, settings, filter, count, supervisor };
     let flags = if level == Level::TraceOnly { 0 } else { NAMESPACES };
     let init = sys::clone_process(flags)
         .map_err(|error| refuse(level, "making namespaces", "", &error.to_string(), error.raw_os_error()))?;
     if init == 0 {
         let theirs = close_all_but(theirs);
-        inside::main(&orders, theirs)
+        inside::main(orders, theirs)
     }
     drop(theirs);
     let mut session = Session { init, socket: ours, root: None, settings, scratch };
@@ -98,7 +99,8 @@ pub(super) fn open(level: Level, plan: &Plan, host: &Host) -> Result<Session, Cl
         map_users(init).map_err(|(what, error)| refuse(level, what, "", &error.to_string(), error.raw_os_error()))?;
     }
     let sent = send(&session.socket, plan, host);
-    session.root = Some(receive_root(level, &session.socket, sent)?);
+    let (root, host_name) = receive_root(level, &session.socket, sent)?;
+    (session.root, session.settings.host_name) = (Some(root), host_name);
     Ok(session)
 }
 
@@ -195,12 +197,12 @@ fn send(socket: &UnixStream, plan: &Plan, host: &Host) -> Result<(), transfer::T
     to.flush().map_err(at)
 }
 
-/// Takes init's answer; what init says about a failure is better than what the line says.
+/// Takes init's answer: the root, and whether the tracer is to tell the host name. What init says about a failure is better than what the line says.
 fn receive_root(
     level: Level,
     mut socket: &UnixStream,
     sent: Result<(), transfer::TransferError>,
-) -> Result<OwnedFd, Closed> {
+) -> Result<(OwnedFd, bool), Closed> {
     let failed = |what: &str, place: &str, reason: String| Closed::Failed(Failure::setup(what, place, reason));
     let broken = |kind| matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
     let is_line_broken = sent.as_ref().is_err_and(|sent| broken(sent.error.kind()));
@@ -215,8 +217,9 @@ fn receive_root(
         read = socket.read_exact(&mut first);
     }
     match read {
-        Ok(()) if first[0] == b'r' => {
+        Ok(()) if [READY, READY_UNNAMED].contains(&first[0]) => {
             return sys::receive_descriptor(socket.as_fd())
+                .map(|root| (root, first[0] == READY_UNNAMED))
                 .map_err(|error| failed("receiving the root", "", error.to_string()));
         }
         Ok(()) => answer.push(first[0]),

@@ -180,7 +180,7 @@ fn full_mount(plan: &Plan, prefix: &str, tracer: &Tracer<'_>) -> Option<String> 
 fn trace_session<'a>(session: &mut Session, plan: &Plan, sink: &'a mut Sink) -> io::Result<Tracer<'a>> {
     let root = session.root.take().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
     let socket = session.socket.try_clone()?;
-    Ok(Tracer::new(session.init, socket, root, session.settings, plan.cpus, plan.limits, sink))
+    Ok(Tracer::new(session.init, socket, root, session.settings, plan, sink))
 }
 
 /// Opens the strongest level from the ceiling down to the minimum.

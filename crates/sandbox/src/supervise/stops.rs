@@ -37,6 +37,7 @@ impl Tracer<'_> {
             Then::Deny => self.deny(pid, &rule, &arguments),
             Then::Absent => skip(pid, -i64::from(libc::ENOSYS)),
             Then::Affinity => self.tell_cpus(pid, &arguments),
+            Then::HostName => self.tell_name(pid, &arguments),
             Then::Network(address) => self.begin_network(pid, rule, arguments, address),
             _ => self.begin_file(pid, rule, arguments),
         }
@@ -62,6 +63,11 @@ impl Tracer<'_> {
             Err(errno) => -i64::from(errno),
         };
         skip(pid, result);
+    }
+
+    fn tell_name(&mut self, pid: pid_t, arguments: &[u64; 6]) {
+        let told = trace::write_memory(pid, arguments[0], &crate::sys::uname(&self.host_name));
+        skip(pid, told.map_or(-i64::from(libc::EFAULT), |()| 0));
     }
 
     fn process(&self, pid: pid_t) -> pid_t {

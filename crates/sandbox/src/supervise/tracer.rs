@@ -20,7 +20,7 @@ use super::sink::Sink;
 use super::stops::Pending;
 use crate::error::Failure;
 use crate::outcome::{Exit, Limit};
-use crate::plan::Limits;
+use crate::plan::{Limits, Plan};
 use crate::sys;
 use crate::sys::trace::{self, Report};
 
@@ -52,6 +52,7 @@ pub(super) struct Tracer<'a> {
     pub(super) book: Book,
     pub(super) sink: &'a mut Sink,
     pub(super) cpus: u32,
+    pub(super) host_name: String,
     pub(super) limit: Option<Limit>,
     socket: UnixStream,
     limits: Limits,
@@ -78,8 +79,7 @@ impl<'a> Tracer<'a> {
         socket: UnixStream,
         root: OwnedFd,
         settings: Settings,
-        cpus: u32,
-        limits: Limits,
+        plan: &Plan,
         sink: &'a mut Sink,
     ) -> Self {
         let mut table = vec![None; UNKNOWN_FROM as usize];
@@ -93,10 +93,11 @@ impl<'a> Tracer<'a> {
             tasks: HashMap::new(),
             book: Book::default(),
             sink,
-            cpus,
+            cpus: plan.cpus,
+            host_name: plan.hostname.clone(),
             limit: None,
             socket,
-            limits,
+            limits: plan.limits,
             started: Instant::now(),
             early: HashMap::new(),
             step: 0,

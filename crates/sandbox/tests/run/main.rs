@@ -4,6 +4,8 @@
 //! root it runs every test as root, then starts a copy of itself as user 65534 and runs them all again; started by a user it runs the user's
 //! half and says so. Arguments: words that a test's name must hold; `--measure` runs the measurement instead.
 
+#![allow(clippy::print_stdout, reason = "a test harness speaks on standard output")]
+
 mod files;
 mod harness;
 mod isolation;

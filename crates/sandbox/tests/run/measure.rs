@@ -17,6 +17,7 @@ const MODULES: usize = 12;
 
 pub(crate) fn measure() {
     let rounds = std::env::args().nth(2).and_then(|word| word.parse().ok()).unwrap_or(3);
+    measure_start();
     let sysroot = sysroot();
     let mut rows: Vec<(f64, f64)> = Vec::new();
     for round in 0..rounds {
@@ -42,6 +43,19 @@ pub(crate) fn measure() {
     };
     println!("median ratio observed/bare: {:.3} CPU, {:.3} wall", median(|row| row.0), median(|row| row.1));
     fs::remove_dir_all(crate::harness::base()).ok();
+}
+
+/// What a run costs that does nothing.
+fn measure_start() {
+    const RUNS: u32 = 20;
+    crate::harness::tools();
+    let (cpu, wall) = (cpu_seconds(), Instant::now());
+    for _ in 0..RUNS {
+        Bench::new("start", "true").pass();
+    }
+    let each = |seconds: f64| seconds * 1000.0 / f64::from(RUNS);
+    let (cpu, wall) = (each(cpu_seconds() - cpu), each(wall.elapsed().as_secs_f64()));
+    println!("a run of nothing: {cpu:.1} ms CPU of caller and supervisor, {wall:.1} ms wall (mean of {RUNS})");
 }
 
 fn sysroot() -> PathBuf {
@@ -139,5 +153,16 @@ fn build_observed(sysroot: &Path) -> (f64, f64, usize, usize) {
     }
     let (cpu, wall) = (cpu_seconds(), Instant::now());
     let outcome = bench.pass();
-    (cpu_seconds() - cpu, wall.elapsed().as_secs_f64(), outcome.processes.len(), outcome.accesses.len())
+    // Init has the kernel reap its children, so their time reaches no `rusage` above; the trace has it.
+    let first = outcome.processes.iter().filter(|process| process.parent.is_none());
+    let inside: u64 = first.map(|process| process.cpu_us).sum();
+    let own = cpu_seconds() - cpu;
+    let touched: u64 = outcome.accesses.iter().chain(&outcome.missing).map(|access| access.count).sum();
+    println!("  of this {own:.2} s caller and supervisor; {touched} accesses, {} bytes of trace", trace_bytes(&bench));
+    let cpu = own + inside as f64 / 1e6;
+    (cpu, wall.elapsed().as_secs_f64(), outcome.processes.len(), outcome.accesses.len())
+}
+
+fn trace_bytes(bench: &Bench) -> u64 {
+    fs::metadata(&bench.host.trace).map_or(0, |about| about.len())
 }

@@ -20,7 +20,9 @@ pub(crate) async fn lineage(call: Call) -> Answer {
         "forward" => Direction::Forward,
         other => {
             let other: String = other.chars().take(40).collect();
-            return Err(Problem::invalid(format!("`{other}` is no direction: expected `back` or `forward`")).at("direction").into());
+            return Err(Problem::invalid(format!("`{other}` is no direction: expected `back` or `forward`"))
+                .at("direction")
+                .into());
         }
     };
     let start: Vec<NodeId> = call.query.all("start").map(|id| NodeId::stored(id.to_owned())).collect();
@@ -98,7 +100,9 @@ pub(crate) async fn environment(Path(name): Path<String>, call: Call) -> Answer 
 async fn live_service(call: &Call, environment: &str, service: &str) -> Result<Value, Problem> {
     let live = call.server.ledger().newest_live(environment, service).await?;
     let seen = call.server.ledger().newest_observation(environment, service).await?;
-    Ok(json!({"service": service, "live": live.as_ref().map(deployment), "observation": seen.as_ref().map(observation)}))
+    Ok(
+        json!({"service": service, "live": live.as_ref().map(deployment), "observation": seen.as_ref().map(observation)}),
+    )
 }
 
 /// A node as `why` and `where` show it.

@@ -99,7 +99,8 @@ async fn add_envelopes(call: &Call, envelopes: Vec<Value>) -> Result<Vec<Stateme
     for value in envelopes {
         let envelope = Envelope::parse(value.to_string().as_bytes())
             .map_err(|error| Problem::invalid(crate::error::chain(&error)).at("envelopes"))?;
-        let attestation = attest::unlogged(&envelope, server.trust(), server.now()).map_err(|e| Problem::statement(&e))?;
+        let attestation =
+            attest::unlogged(&envelope, server.trust(), server.now()).map_err(|e| Problem::statement(&e))?;
         authorised(&attestation)?;
         if OWN.contains(&attestation.statement().value().predicate_type.as_str()) {
             return Err(Problem::denied("a server makes its own publications, tags and grants"));
@@ -119,8 +120,8 @@ async fn add_envelopes(call: &Call, envelopes: Vec<Value>) -> Result<Vec<Stateme
 async fn add_bundle(call: &Call, value: Value) -> Result<Result<StatementRow, Digest>, Problem> {
     let server = &call.server;
     let json = value.to_string();
-    let bundle = Bundle::parse(json.as_bytes())
-        .map_err(|error| Problem::invalid(crate::error::chain(&error)).at("bundles"))?;
+    let bundle =
+        Bundle::parse(json.as_bytes()).map_err(|error| Problem::invalid(crate::error::chain(&error)).at("bundles"))?;
     let attestation = attest::open(&bundle, server.trust(), server.now()).map_err(|e| Problem::statement(&e))?;
     authorised(&attestation)?;
     let envelope = *attestation.statement().envelope();
@@ -141,7 +142,8 @@ async fn add_bundle(call: &Call, value: Value) -> Result<Result<StatementRow, Di
     let push = Push { actor: &call.caller.name, from: from.as_deref(), now: server.now() };
     server.registry.publish_bundle(&name, &attestation, &bundle.to_json(), &push).await?;
     let row = server.ledger().statement_by_envelope(&envelope).await?;
-    row.map(Ok).ok_or_else(|| Problem::invalid("the ledger did not take the bundle's statement").at(envelope.to_string()))
+    row.map(Ok)
+        .ok_or_else(|| Problem::invalid("the ledger did not take the bundle's statement").at(envelope.to_string()))
 }
 
 /// Refuses what is signed well by somebody who has no say in it: it would be stored and never count.
@@ -152,8 +154,11 @@ fn authorised(attestation: &Attestation) -> Result<(), Problem> {
     let statement = attestation.statement();
     let kind = &statement.value().predicate_type;
     let role = attestation.claim().predicate().map(|predicate| predicate.role().name()).unwrap_or_default();
-    Err(Problem::denied(format!("identity `{}` may not sign `{kind}`: it lacks the role `{role}`", statement.identity()))
-        .at(statement.envelope().to_string()))
+    Err(Problem::denied(format!(
+        "identity `{}` may not sign `{kind}`: it lacks the role `{role}`",
+        statement.identity()
+    ))
+    .at(statement.envelope().to_string()))
 }
 
 /// `GET /api/v1/statements?digest=D[&predicate=URI&after=INDEX&n=]`: oldest first, with their bundles.
@@ -232,7 +237,8 @@ async fn find(call: &Call, digest: &str) -> Result<Vec<StatementRow>, Problem> {
 /// A statement's row as JSON.
 pub(crate) fn summary(row: &StatementRow) -> Value {
     let name = attest::predicate::TABLE.iter().find(|known| known.uri == row.predicate).map(|known| known.name);
-    let elsewhere = row.elsewhere.as_ref().map(|elsewhere| json!({"origin": elsewhere.origin, "index": elsewhere.index}));
+    let elsewhere =
+        row.elsewhere.as_ref().map(|elsewhere| json!({"origin": elsewhere.origin, "index": elsewhere.index}));
     json!({
         "index": row.index, "payload": row.payload, "envelope": row.envelope, "predicate_type": row.predicate,
         "name": name, "signer": row.signer, "subject": row.subject, "time": row.stated, "logged": row.logged,

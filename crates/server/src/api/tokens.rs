@@ -48,15 +48,18 @@ pub(crate) async fn create(call: Call) -> Answer {
     call.must(Action::Administer)?;
     let request = body::whole(call.take_body(), REQUEST_MAX).await?;
     let new: NewToken = serde_json::from_slice(&request).map_err(|error| Problem::invalid(error.to_string()))?;
-    let role = Role::of_name(&new.role).ok_or_else(|| {
-        Problem::invalid("a role is `reader`, `publisher`, `deployer` or `admin`").at("role")
-    })?;
+    let role = Role::of_name(&new.role)
+        .ok_or_else(|| Problem::invalid("a role is `reader`, `publisher`, `deployer` or `admin`").at("role"))?;
     let plain = |c: char| c.is_alphanumeric() || " ._-@+/".contains(c);
     if new.name.is_empty() || new.name.chars().count() > NAME_MAX || !new.name.chars().all(plain) {
-        return Err(Problem::invalid(format!("a name has 1 to {NAME_MAX} letters, digits and ` ._-@+/`")).at("name").into());
+        return Err(Problem::invalid(format!("a name has 1 to {NAME_MAX} letters, digits and ` ._-@+/`"))
+            .at("name")
+            .into());
     }
     if new.repositories.is_empty() || new.repositories.len() > PATTERNS_MAX {
-        return Err(Problem::invalid(format!("a token covers 1 to {PATTERNS_MAX} patterns of repositories")).at("repositories").into());
+        return Err(Problem::invalid(format!("a token covers 1 to {PATTERNS_MAX} patterns of repositories"))
+            .at("repositories")
+            .into());
     }
     for pattern in &new.repositories {
         Pattern::parse(pattern).map_err(|error| Problem::invalid(error.to_string()).at("repositories"))?;

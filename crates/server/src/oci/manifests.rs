@@ -105,7 +105,8 @@ impl Call<'_> {
         }
         let limit = self.query.number("n", TAGS_A_PAGE, TAGS_A_PAGE)?;
         let (tags, more) = self.server.registry.tags(&self.name, self.query.first("last"), limit).await?;
-        let next = tags.last().filter(|_| more).map(|last| format!("/v2/{}/tags/list?n={limit}&last={last}", self.name));
+        let next =
+            tags.last().filter(|_| more).map(|last| format!("/v2/{}/tags/list?n={limit}&last={last}", self.name));
         let mut response = Json(TagList { name: self.name.to_string(), tags }).into_response();
         if let Some(next) = next {
             append(&mut response, header::LINK, &link_next(&next));

@@ -24,25 +24,26 @@ pub(crate) fn parse(path: &str) -> Option<Target<'_>> {
     if path.is_empty() {
         return Some(Target::Base);
     }
-    let target = if let Some(name) = path.strip_suffix("/blobs/uploads/").or_else(|| path.strip_suffix("/blobs/uploads")) {
-        Target::Uploads { name }
-    } else if let Some(name) = path.strip_suffix("/tags/list") {
-        Target::Tags { name }
-    } else {
-        let (rest, last) = path.rsplit_once('/')?;
-        // The longest ending first: `a/blobs/uploads/x` is an upload of `a`, not a blob of `a/blobs`.
-        if let Some(name) = rest.strip_suffix("/blobs/uploads") {
-            Target::Upload { name, id: last }
-        } else if let Some(name) = rest.strip_suffix("/blobs") {
-            Target::Blob { name, digest: last }
-        } else if let Some(name) = rest.strip_suffix("/manifests") {
-            Target::Manifest { name, reference: last }
-        } else if let Some(name) = rest.strip_suffix("/referrers") {
-            Target::Referrers { name, digest: last }
+    let target =
+        if let Some(name) = path.strip_suffix("/blobs/uploads/").or_else(|| path.strip_suffix("/blobs/uploads")) {
+            Target::Uploads { name }
+        } else if let Some(name) = path.strip_suffix("/tags/list") {
+            Target::Tags { name }
         } else {
-            return None;
-        }
-    };
+            let (rest, last) = path.rsplit_once('/')?;
+            // The longest ending first: `a/blobs/uploads/x` is an upload of `a`, not a blob of `a/blobs`.
+            if let Some(name) = rest.strip_suffix("/blobs/uploads") {
+                Target::Upload { name, id: last }
+            } else if let Some(name) = rest.strip_suffix("/blobs") {
+                Target::Blob { name, digest: last }
+            } else if let Some(name) = rest.strip_suffix("/manifests") {
+                Target::Manifest { name, reference: last }
+            } else if let Some(name) = rest.strip_suffix("/referrers") {
+                Target::Referrers { name, digest: last }
+            } else {
+                return None;
+            }
+        };
     match target.name() {
         Some("") => None,
         _ => Some(target),

@@ -47,7 +47,8 @@ impl Call<'_> {
 
     /// `GET|PATCH|PUT|DELETE /v2/<name>/blobs/uploads/<id>`
     pub(super) async fn upload(&self, id: &str, body: Body) -> Result<Response, Problem> {
-        let id = UploadId::parse(id).ok_or_else(|| RegistryError::UploadUnknown { id: id.chars().take(80).collect() })?;
+        let id =
+            UploadId::parse(id).ok_or_else(|| RegistryError::UploadUnknown { id: id.chars().take(80).collect() })?;
         let registry = &self.server.registry;
         match *self.method {
             Method::GET => {
@@ -62,9 +63,10 @@ impl Call<'_> {
                 }
             }
             Method::PUT => {
-                let digest = self.query.first("digest").ok_or_else(|| {
-                    Problem::invalid("the last request of an upload needs `?digest=`").at("digest")
-                })?;
+                let digest = self
+                    .query
+                    .first("digest")
+                    .ok_or_else(|| Problem::invalid("the last request of an upload needs `?digest=`").at("digest"))?;
                 match self.append_and_finish(&id, &parse_digest(digest)?, body).await {
                     Err(problem) if problem.status == StatusCode::RANGE_NOT_SATISFIABLE => {
                         self.with_progress(&id, problem).await

@@ -177,7 +177,10 @@ fn marks(claim: &Claim) -> Vec<Mark> {
         }
         Claim::Rebuilt(rebuilt) => vec![if rebuilt.equal { mark("equal", "good") } else { mark("differs", "bad") }],
         Claim::Test(test) => {
-            vec![mark(test.suite.clone(), ""), if test.passed() { mark("passed", "good") } else { mark("failed", "bad") }]
+            vec![
+                mark(test.suite.clone(), ""),
+                if test.passed() { mark("passed", "good") } else { mark("failed", "bad") },
+            ]
         }
         Claim::Verdict(verdict) => {
             let place = verdict.environment.iter().map(|environment| mark(environment.clone(), ""));
@@ -276,7 +279,8 @@ impl Server {
         let verdicts = self.ledger().verdicts(&artifact.digest, None, 1).await?;
         let Some(verdict) = verdicts.first() else { return Ok(missing("gate", "not judged")) };
         let state = Outcome::of_name(&verdict.result).map_or("bad", outcome_state);
-        let place = if verdict.environment.is_empty() { String::new() } else { format!(" for {}", verdict.environment) };
+        let place =
+            if verdict.environment.is_empty() { String::new() } else { format!(" for {}", verdict.environment) };
         let href = Some(format!("/statement/{}", verdict.payload));
         Ok(Stage { stage: "gate", what: format!("{}{place}", verdict.result), state, href })
     }

@@ -143,8 +143,11 @@ fn order(graph: &Graph) -> Vec<Vec<usize>> {
     };
     rows.iter().for_each(|row| number(row, &mut position));
     for sweep in 0..SWEEPS {
-        let (neighbours, sequence): (_, Vec<usize>) =
-            if sweep % 2 == 0 { (&graph.above, (0..height).collect()) } else { (&graph.below, (0..height).rev().collect()) };
+        let (neighbours, sequence): (_, Vec<usize>) = if sweep % 2 == 0 {
+            (&graph.above, (0..height).collect())
+        } else {
+            (&graph.below, (0..height).rev().collect())
+        };
         for at in sequence {
             let weight = |index: &usize| mean(&neighbours[*index], &position).unwrap_or(position[*index]);
             rows[at].sort_by(|a, b| weight(a).total_cmp(&weight(b)).then(a.cmp(b)));

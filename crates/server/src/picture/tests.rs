@@ -6,11 +6,7 @@ fn node(id: &str, kind: Kind, label: &str) -> Node {
 }
 
 fn edge(from: &str, to: &str) -> Edge {
-    Edge {
-        from: NodeId::stored(from.to_owned()),
-        to: NodeId::stored(to.to_owned()),
-        relation: "of".to_owned(),
-    }
+    Edge { from: NodeId::stored(from.to_owned()), to: NodeId::stored(to.to_owned()), relation: "of".to_owned() }
 }
 
 fn picture(nodes: &[Node], edges: &[Edge], start: &str) -> Picture {
@@ -27,7 +23,8 @@ fn parents_stand_above_children_and_nothing_overlaps() {
         seed ^= seed << 17;
         (seed % below as u64) as usize
     };
-    let links: Vec<(usize, usize)> = (1..60).flat_map(|child| [(child, random(child)), (child, random(child))]).collect();
+    let links: Vec<(usize, usize)> =
+        (1..60).flat_map(|child| [(child, random(child)), (child, random(child))]).collect();
     let layout = lay_out(60, &links);
     for (child, parent) in links {
         assert!(layout.places[child].1 > layout.places[parent].1, "{child} {parent}");

@@ -16,7 +16,10 @@ async fn nobody_is_told_how_to_sign_in() {
         let answer = bench.ask("", line).await.is(401).code("UNAUTHORIZED");
         let challenges = answer.all("www-authenticate");
         assert_eq!(challenges.len(), 2, "{line}");
-        assert!(challenges[0].starts_with(&format!("Bearer realm=\"http://{}/token\"", bench.address)), "{challenges:?}");
+        assert!(
+            challenges[0].starts_with(&format!("Bearer realm=\"http://{}/token\"", bench.address)),
+            "{challenges:?}"
+        );
         assert_eq!(challenges[1], "Basic realm=\"example.org/log\"");
     }
     let answer = bench.ask("", "POST /v2/a/b/blobs/uploads/").await.is(401);
@@ -26,7 +29,8 @@ async fn nobody_is_told_how_to_sign_in() {
 #[tokio::test]
 async fn basic_bearer_and_short_lived_bearers_are_taken() {
     let bench = Bench::new().await;
-    let ask = async |authorization: &str| send(&bench.address, "GET /v2/", &[("Authorization", authorization)], None).await;
+    let ask =
+        async |authorization: &str| send(&bench.address, "GET /v2/", &[("Authorization", authorization)], None).await;
     ask(&basic("reader")).await.is(200).has("docker-distribution-api-version", "registry/2.0");
     ask("Bearer reader").await.is(200);
     for wrong in [&basic("wrong"), "Bearer wrong", "Basic %%%", "Digest x", "Bearer assay1.9999999999.-.00"] {
@@ -65,14 +69,20 @@ async fn each_role_may_what_it_may() {
         }
         bench.ask("", line).await.is(401);
     }
-    bench.send("reader", "PUT /v2/other/manifests/x", &[MANIFEST], Some(b"{}")).await.is(403).code("DENIED").says("reader");
+    bench
+        .send("reader", "PUT /v2/other/manifests/x", &[MANIFEST], Some(b"{}"))
+        .await
+        .is(403)
+        .code("DENIED")
+        .says("reader");
 }
 
 #[tokio::test]
 async fn tokens_are_given_and_revoked_by_statements() {
     let mut bench = Bench::new().await;
     let new = br#"{"name":"ci","role":"publisher","repositories":["team/*"]}"#;
-    let made = bench.send("admin", "POST /api/v1/tokens", &[], Some(new)).await.is(201).has("cache-control", "no-store");
+    let made =
+        bench.send("admin", "POST /api/v1/tokens", &[], Some(new)).await.is(201).has("cache-control", "no-store");
     let token = made.json()["token"].as_str().expect("a token").to_owned();
     let digest = made.json()["digest"].as_str().expect("a digest").to_owned();
     bench.ask(&token, "POST /v2/team/x/blobs/uploads/").await.is(202);
@@ -146,8 +156,18 @@ async fn foreign_heads_and_bodies_do_no_harm() {
         seed ^= seed << 17;
         (seed % below as u64) as usize
     };
-    let lines = ["PUT /v2/a/manifests/x", "POST /api/v1/statements", "POST /login", "PATCH /v2/a/blobs/uploads/x", "GET /search?q="];
-    let seeds: [&[u8]; 3] = [br#"{"schemaVersion":2,"config":{},"layers":[]}"#, br#"{"payloadType":"a","payload":"b"}"#, b"token=a&next=%2F"];
+    let lines = [
+        "PUT /v2/a/manifests/x",
+        "POST /api/v1/statements",
+        "POST /login",
+        "PATCH /v2/a/blobs/uploads/x",
+        "GET /search?q=",
+    ];
+    let seeds: [&[u8]; 3] = [
+        br#"{"schemaVersion":2,"config":{},"layers":[]}"#,
+        br#"{"payloadType":"a","payload":"b"}"#,
+        b"token=a&next=%2F",
+    ];
     for _ in 0..200 {
         let mut body = seeds[random(seeds.len())].to_vec();
         for _ in 0..random(4) {

@@ -134,8 +134,12 @@ impl Bench {
 
     pub(super) async fn with(cast: Arc<Cast>, origin: &'static str, settings: Settings) -> Bench {
         let scratch = Scratch::new();
-        let options =
-            Options { heads: scratch.0.join("heads"), trust: Arc::clone(&cast.trust), covered: Vec::new(), faults: None };
+        let options = Options {
+            heads: scratch.0.join("heads"),
+            trust: Arc::clone(&cast.trust),
+            covered: Vec::new(),
+            faults: None,
+        };
         let new = NewLog {
             origin: origin.to_owned(),
             key: LogKey::from_pem(&cast.logs[origin]).expect("a key"),
@@ -156,16 +160,8 @@ impl Bench {
             cast.sign(&attest::grant(&grant), "admin")
         });
         home.append(grants.collect(), now()).await.expect("logged");
-        let mut bench = Bench {
-            address: String::new(),
-            cast,
-            home,
-            scratch,
-            options,
-            settings,
-            stop: None,
-            serving: None,
-        };
+        let mut bench =
+            Bench { address: String::new(), cast, home, scratch, options, settings, stop: None, serving: None };
         bench.start().await;
         bench
     }

@@ -42,16 +42,21 @@ async fn envelopes_are_logged_and_come_back_as_bundles() {
 
     let greeter = sample::digest("greeter");
     let about = bench.ask("reader", &format!("GET /api/v1/statements?digest={greeter}")).await.is(200).json();
-    let names: Vec<&str> = about["statements"].as_array().expect("a list").iter().filter_map(|s| s["name"].as_str()).collect();
+    let names: Vec<&str> =
+        about["statements"].as_array().expect("a list").iter().filter_map(|s| s["name"].as_str()).collect();
     assert_eq!(names, ["recipe", "run", "rebuilt", "test", "reference", "verdict", "deployment", "observation"]);
     let page = bench.ask("reader", &format!("GET /api/v1/statements?digest={greeter}&n=3")).await.is(200).json();
     let next = page["next"].as_u64().expect("a next page");
-    let rest = bench.ask("reader", &format!("GET /api/v1/statements?digest={greeter}&after={next}")).await.is(200).json();
+    let rest =
+        bench.ask("reader", &format!("GET /api/v1/statements?digest={greeter}&after={next}")).await.is(200).json();
     assert_eq!(rest["statements"].as_array().map(Vec::len), Some(names.len() - 3));
 
     let payload = sample::recipe_payload();
     bench.ask("reader", &format!("GET /api/v1/statements/{payload}")).await.is(200).says("\"name\":\"recipe\"");
-    let raw = bench.ask("reader", &format!("GET /api/v1/statements/{payload}/bundle")).await.is(200)
+    let raw = bench
+        .ask("reader", &format!("GET /api/v1/statements/{payload}/bundle"))
+        .await
+        .is(200)
         .has("content-type", sigstore_bundle::MEDIA_TYPE);
     Bundle::parse(&raw.body).expect("a bundle");
     let envelope = bench.ask("reader", &format!("GET /api/v1/statements/{payload}/envelope")).await.is(200);
@@ -191,15 +196,24 @@ async fn questions_about_the_chain() {
 #[tokio::test]
 async fn the_log_is_readable_by_auditors() {
     let bench = Bench::new().await;
-    let checkpoint = bench.ask("reader", "GET /log/checkpoint").await.is(200).has("cache-control", "no-cache")
+    let checkpoint = bench
+        .ask("reader", "GET /log/checkpoint")
+        .await
+        .is(200)
+        .has("cache-control", "no-cache")
         .has("content-type", "text/plain; charset=utf-8");
     let size = bench.home.log().size();
     assert_eq!(checkpoint.text().lines().nth(1), Some(size.to_string().as_str()));
-    let tile = bench.ask("reader", &format!("GET /log/tile/0/000.p/{size}")).await.is(200)
+    let tile = bench
+        .ask("reader", &format!("GET /log/tile/0/000.p/{size}"))
+        .await
+        .is(200)
         .has("cache-control", "public, max-age=31536000, immutable");
     assert_eq!(tile.body.len() as u64, size * 32);
     bench.ask("reader", &format!("GET /log/tile/entries/000.p/{size}")).await.is(200).says("assayIndex");
-    for path in ["0/001", "0/000", "0/000.p/200", "9/9", "entries/../../key.pem", "..%2f..%2fkey.pem", "entries/%2e%2e/origin"] {
+    for path in
+        ["0/001", "0/000", "0/000.p/200", "9/9", "entries/../../key.pem", "..%2f..%2fkey.pem", "entries/%2e%2e/origin"]
+    {
         bench.ask("reader", &format!("GET /log/tile/{path}")).await.is(404);
     }
     bench.ask("", "GET /log/checkpoint").await.is(401);

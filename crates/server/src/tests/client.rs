@@ -12,12 +12,7 @@ pub(super) struct Answer {
 }
 
 /// Sends a request on a connection of its own.
-pub(super) async fn send(
-    address: &str,
-    line: &str,
-    headers: &[(&str, &str)],
-    body: Option<&[u8]>,
-) -> Answer {
+pub(super) async fn send(address: &str, line: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
     let mut head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));

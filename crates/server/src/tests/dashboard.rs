@@ -8,7 +8,11 @@ use super::client::send;
 async fn live(bench: &Bench) {
     let own = [Predicate::Publication, Predicate::Tag];
     let envelopes = TABLE.iter().map(|row| row.predicate).filter(|predicate| !own.contains(predicate));
-    bench.home.append(envelopes.map(|predicate| bench.cast.sample(predicate)).collect(), super::bench::now()).await.expect("logged");
+    bench
+        .home
+        .append(envelopes.map(|predicate| bench.cast.sample(predicate)).collect(), super::bench::now())
+        .await
+        .expect("logged");
 }
 
 #[tokio::test]
@@ -17,18 +21,35 @@ async fn pages_show_the_chain() {
     live(&bench).await;
     let greeter = sample::digest("greeter");
     let home = bench.ask("reader", "GET /").await.is(200).has("content-type", "text/html; charset=utf-8");
-    home.says("greeter-image").says(&greeter.short()).says("2 passed").says("pass for production").says("full, complete");
+    home.says("greeter-image")
+        .says(&greeter.short())
+        .says("2 passed")
+        .says("pass for production")
+        .says("full, complete");
     let page = bench.ask("reader", &format!("GET /artifact/{greeter}")).await.is(200);
-    let page = page.says("<svg class=\"lineage").says("was built by").says(sample::COMMIT).says("both statements stand in log");
+    let page = page
+        .says("<svg class=\"lineage")
+        .says("was built by")
+        .says(sample::COMMIT)
+        .says("both statements stand in log");
     let tag = page.header("etag").expect("a tag").to_owned();
     bench.send("reader", &format!("GET /artifact/{greeter}"), &[("If-None-Match", &tag)], None).await.is(304);
-    bench.ask("reader", &format!("GET /statement/{}", sample::recipe_payload())).await.is(200).says("cargo").says("Raw JSON");
+    bench
+        .ask("reader", &format!("GET /statement/{}", sample::recipe_payload()))
+        .await
+        .is(200)
+        .says("cargo")
+        .says("Raw JSON");
     bench.ask("reader", &format!("GET /node?id=git:{}", sample::COMMIT)).await.is(200).says("Greet by name");
     bench.ask("reader", "GET /environments").await.is(200).says("runs as deployed");
     bench.ask("reader", "GET /environment/production").await.is(200).says("ada@workbench").says("History");
     bench.ask("reader", "GET /log").await.is(200).says("example.org/log").says("observation");
     bench.ask("reader", "GET /search?q=serde").await.is(200).says("pkg:cargo/serde@1.0.229");
-    bench.ask("reader", &format!("GET /search?q={greeter}")).await.is(303).has("location", &format!("/artifact/{greeter}"));
+    bench
+        .ask("reader", &format!("GET /search?q={greeter}"))
+        .await
+        .is(303)
+        .has("location", &format!("/artifact/{greeter}"));
     bench.ask("reader", "GET /search?q=%3Cscript%3E").await.is(200).says("Nothing has that name");
     bench.ask("reader", "GET /artifact/sha256:0").await.is(404);
     bench.ask("reader", "GET /environment/nowhere").await.is(404);
@@ -42,7 +63,9 @@ async fn pages_escape_and_forbid_script() {
     let statement = wire::in_toto::Statement::new(vec![subject], text, serde_json::json!({ text: [text] }));
     bench.home.append(vec![bench.cast.sign(&statement, "tester")], super::bench::now()).await.expect("logged");
     let payload = wire::digest::Digest::of(&statement.to_json());
-    for line in [format!("GET /statement/{payload}"), "GET /log".to_owned(), "GET /search?q=%3Cscript%3Ealert(1)".to_owned()] {
+    for line in
+        [format!("GET /statement/{payload}"), "GET /log".to_owned(), "GET /search?q=%3Cscript%3Ealert(1)".to_owned()]
+    {
         let answer = bench.ask("reader", &line).await.is(200);
         assert!(!answer.text().contains("<script>"), "{line}");
         let policy = answer.header("content-security-policy").expect("a policy");
@@ -57,7 +80,8 @@ async fn a_session_is_a_cookie_that_only_reads() {
     bench.ask("", "GET /login?next=/log").await.is(200).says("name=\"token\"").says("value=\"/log\"");
     bench.send("", "POST /login", &[], Some(b"token=wrong&next=/log")).await.is(403).says("unknown or was revoked");
     bench.send("", "POST /login", &[], Some(b"token=admin&next=//evil.example")).await.is(303).has("location", "/");
-    let signed_in = bench.send("", "POST /login", &[], Some(b"token=admin&next=/log")).await.is(303).has("location", "/log");
+    let signed_in =
+        bench.send("", "POST /login", &[], Some(b"token=admin&next=/log")).await.is(303).has("location", "/log");
     let cookie = signed_in.header("set-cookie").expect("a cookie").to_owned();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     let session = cookie.split(';').next().expect("a value").to_owned();
@@ -68,7 +92,11 @@ async fn a_session_is_a_cookie_that_only_reads() {
     ask("POST /api/v1/tokens").await.is(401);
     ask("POST /v2/a/blobs/uploads/").await.is(401);
     send(&bench.address, "GET /log", &[("Cookie", "assay_session=assay1.x")], None).await.is(303);
-    bench.ask("", "POST /logout").await.is(303).has("set-cookie", "assay_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    bench
+        .ask("", "POST /logout")
+        .await
+        .is(303)
+        .has("set-cookie", "assay_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
 }
 
 /// Takes pictures of the pages for people to look at, into the directory that `ASSAY_SCREENSHOTS` names.

@@ -15,13 +15,24 @@ async fn a_push_by_tag_and_by_digest() {
     assert_eq!(bench.home.log().size(), size + 4);
     for reference in ["main", &digest.to_string()] {
         let line = format!("/v2/a/b/manifests/{reference}");
-        let read = bench.ask("reader", &format!("GET {line}")).await.is(200)
-            .has("content-type", MANIFEST.1).has("docker-content-digest", &digest.to_string());
+        let read = bench
+            .ask("reader", &format!("GET {line}"))
+            .await
+            .is(200)
+            .has("content-type", MANIFEST.1)
+            .has("docker-content-digest", &digest.to_string());
         assert_eq!(read.body, manifest);
-        let head = bench.ask("reader", &format!("HEAD {line}")).await.is(200)
-            .has("content-length", &manifest.len().to_string()).has("docker-content-digest", &digest.to_string());
+        let head = bench
+            .ask("reader", &format!("HEAD {line}"))
+            .await
+            .is(200)
+            .has("content-length", &manifest.len().to_string())
+            .has("docker-content-digest", &digest.to_string());
         assert!(head.body.is_empty());
-        bench.send("reader", &format!("GET {line}"), &[("If-None-Match", &format!("\"{digest}\""))], None).await.is(304);
+        bench
+            .send("reader", &format!("GET {line}"), &[("If-None-Match", &format!("\"{digest}\""))], None)
+            .await
+            .is(304);
     }
     // The same push again states nothing new.
     bench.send("publisher", "PUT /v2/a/b/manifests/main", &[MANIFEST], Some(&manifest)).await.is(201);
@@ -57,7 +68,10 @@ async fn what_is_no_manifest_is_refused() {
 
     let mut unknown = manifest.clone();
     unknown.layers.push(Descriptor::new("x/y", Digest::of(b"never pushed"), 12));
-    send(MANIFEST, unknown.to_json()).await.is(400).code("MANIFEST_BLOB_UNKNOWN")
+    send(MANIFEST, unknown.to_json())
+        .await
+        .is(400)
+        .code("MANIFEST_BLOB_UNKNOWN")
         .says(&Digest::of(b"never pushed").to_string());
     let elsewhere = bench.push_blob("b", b"of another repository").await;
     let mut stolen = manifest.clone();
@@ -76,7 +90,11 @@ async fn an_index_needs_its_manifests() {
     let (digest, manifest) = bench.push_image("a", "", "one").await;
     let child = Descriptor::new(MANIFEST.1, digest, manifest.len() as u64);
     let index = Index::new(vec![child.clone()]).to_json();
-    bench.send("publisher", "PUT /v2/b/manifests/all", &[INDEX], Some(&index)).await.is(400).code("MANIFEST_BLOB_UNKNOWN");
+    bench
+        .send("publisher", "PUT /v2/b/manifests/all", &[INDEX], Some(&index))
+        .await
+        .is(400)
+        .code("MANIFEST_BLOB_UNKNOWN");
     bench.send("publisher", "PUT /v2/a/manifests/all", &[INDEX], Some(&index)).await.is(201);
     bench.ask("reader", "GET /v2/a/manifests/all").await.is(200).has("content-type", INDEX.1);
 }
@@ -88,10 +106,19 @@ async fn release_tags_stay_and_others_move_by_a_statement() {
     let (_, two) = bench.push_image("a", "main", "two").await;
     let (_, three) = bench.push_image("a", "main", "three").await;
 
-    bench.send("publisher", "PUT /v2/a/manifests/v1.0.0", &[MANIFEST], Some(&two)).await
-        .is(409).code("DENIED").says("v1.0.0").says(&one.to_string()).says("v#*");
-    bench.send("publisher", &format!("PUT /v2/a/manifests/{}?tag=v1.0.0", Digest::of(&two)), &[MANIFEST], Some(&two)).await
-        .is(409).code("DENIED");
+    bench
+        .send("publisher", "PUT /v2/a/manifests/v1.0.0", &[MANIFEST], Some(&two))
+        .await
+        .is(409)
+        .code("DENIED")
+        .says("v1.0.0")
+        .says(&one.to_string())
+        .says("v#*");
+    bench
+        .send("publisher", &format!("PUT /v2/a/manifests/{}?tag=v1.0.0", Digest::of(&two)), &[MANIFEST], Some(&two))
+        .await
+        .is(409)
+        .code("DENIED");
     bench.ask("publisher", "DELETE /v2/a/manifests/v1.0.0").await.is(409).code("DENIED");
     bench.ask("publisher", &format!("DELETE /v2/a/manifests/{one}")).await.is(405).code("UNSUPPORTED");
     bench.ask("reader", "HEAD /v2/a/manifests/v1.0.0").await.is(200).has("docker-content-digest", &one.to_string());
@@ -116,9 +143,15 @@ async fn tags_come_in_pages() {
     let (digest, manifest) = bench.push_image("a/b", "", "one").await;
     bench.ask("reader", "GET /v2/a/b/tags/list").await.is(200).says(r#""tags":[]"#);
     let tags = ["d", "a", "c", "b", "e"].map(|tag| format!("tag={tag}")).join("&");
-    bench.send("publisher", &format!("PUT /v2/a/b/manifests/{digest}?{tags}"), &[MANIFEST], Some(&manifest)).await.is(201);
+    bench
+        .send("publisher", &format!("PUT /v2/a/b/manifests/{digest}?{tags}"), &[MANIFEST], Some(&manifest))
+        .await
+        .is(201);
 
-    let first = bench.ask("reader", "GET /v2/a/b/tags/list?n=2").await.is(200)
+    let first = bench
+        .ask("reader", "GET /v2/a/b/tags/list?n=2")
+        .await
+        .is(200)
         .has("link", "</v2/a/b/tags/list?n=2&last=b>; rel=\"next\"");
     assert_eq!(first.json(), json!({"name": "a/b", "tags": ["a", "b"]}));
     let last = bench.ask("reader", "GET /v2/a/b/tags/list?n=3&last=b").await.is(200);
@@ -160,14 +193,20 @@ async fn referrers_are_filtered_and_paged() {
     let mut found: Vec<String> = Vec::new();
     for page in [first.json(), second.json()] {
         for manifest in page["manifests"].as_array().expect("a list") {
-            assert!(manifest["artifactType"].is_string() && manifest["annotations"]["number"].is_string(), "{manifest}");
+            assert!(
+                manifest["artifactType"].is_string() && manifest["annotations"]["number"].is_string(),
+                "{manifest}"
+            );
             found.push(manifest["digest"].as_str().expect("a digest").to_owned());
         }
     }
     found.dedup();
     assert_eq!(found.len(), count);
 
-    let rare = bench.ask("reader", &format!("{list}?artifactType=x/rare%2Bjson")).await.is(200)
+    let rare = bench
+        .ask("reader", &format!("{list}?artifactType=x/rare%2Bjson"))
+        .await
+        .is(200)
         .has("oci-filters-applied", "artifactType");
     assert_eq!(rare.json()["manifests"].as_array().map(Vec::len), Some(count.div_ceil(50)));
 }

@@ -34,7 +34,8 @@ fn layout(directory: &Path) -> Digest {
     let (digest, size) = put(&manifest.to_json());
     let mut descriptor = Descriptor::new(wire::oci_image::MEDIA_TYPE_MANIFEST, digest, size);
     descriptor.annotations = Some([(wire::oci_image::ANNOTATION_REF_NAME.to_owned(), "x".to_owned())].into());
-    std::fs::write(directory.join("index.json"), wire::oci_image::Index::new(vec![descriptor]).to_json()).expect("written");
+    std::fs::write(directory.join("index.json"), wire::oci_image::Index::new(vec![descriptor]).to_json())
+        .expect("written");
     std::fs::write(directory.join("oci-layout"), LAYOUT).expect("written");
     digest
 }
@@ -84,7 +85,8 @@ async fn skopeo_copies_in_and_out() {
     let oci = |path: &Path| format!("oci:{}:x", path.display());
     let place = format!("docker://{}/team/hello:v1.0.0", bench.address);
     let copy = ["copy", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"];
-    let push = async |creds: &str| run("skopeo", &[&copy[..], &["--dest-creds", creds, &oci(&source), &place]].concat()).await;
+    let push =
+        async |creds: &str| run("skopeo", &[&copy[..], &["--dest-creds", creds, &oci(&source), &place]].concat()).await;
 
     let (pushed, text) = push("x:reader").await;
     assert!(!pushed && text.contains("denied"), "{text}");
@@ -92,9 +94,21 @@ async fn skopeo_copies_in_and_out() {
     assert!(!pushed && text.contains("unauthorized"), "{text}");
     done(push("x:team").await);
     done(push("x:team").await);
-    bench.ask("reader", "HEAD /v2/team/hello/manifests/v1.0.0").await.is(200).has("docker-content-digest", &digest.to_string());
+    bench
+        .ask("reader", "HEAD /v2/team/hello/manifests/v1.0.0")
+        .await
+        .is(200)
+        .has("docker-content-digest", &digest.to_string());
 
-    let pull = ["copy", "--insecure-policy", "--preserve-digests", "--src-tls-verify=false", "--src-creds", "x:reader", &place];
+    let pull = [
+        "copy",
+        "--insecure-policy",
+        "--preserve-digests",
+        "--src-tls-verify=false",
+        "--src-creds",
+        "x:reader",
+        &place,
+    ];
     done(run("skopeo", &[&pull[..], &[&oci(&target)]].concat()).await);
     let index = std::fs::read(target.join("index.json")).expect("pulled");
     assert!(String::from_utf8_lossy(&index).contains(&digest.to_string()));
@@ -128,7 +142,8 @@ async fn podman_pulls_and_pushes() {
     done(run("skopeo", &copy).await);
     let place = format!("{}/hello:x", bench.address);
     let moved = format!("{}/moved:x", bench.address);
-    let with = |arguments: &[&str]| -> Vec<String> { podman.iter().chain(arguments).map(|text| (*text).to_owned()).collect() };
+    let with =
+        |arguments: &[&str]| -> Vec<String> { podman.iter().chain(arguments).map(|text| (*text).to_owned()).collect() };
     for arguments in [
         with(&["pull", "--tls-verify=false", "--creds", "x:reader", &place]),
         with(&["push", "--tls-verify=false", "--creds", "x:publisher", &place, &moved]),

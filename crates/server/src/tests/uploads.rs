@@ -10,14 +10,27 @@ async fn a_blob_in_chunks() {
     let begun = bench.ask("publisher", "POST /v2/a/b/blobs/uploads/").await.is(202).has("range", "0-0");
     let place = begun.header("location").expect("a location").to_owned();
 
-    bench.send("publisher", &format!("PATCH {place}"), &[("Content-Range", "0-5")], Some(b"hello ")).await
-        .is(202).has("location", &place).has("range", "0-5");
+    bench
+        .send("publisher", &format!("PATCH {place}"), &[("Content-Range", "0-5")], Some(b"hello "))
+        .await
+        .is(202)
+        .has("location", &place)
+        .has("range", "0-5");
     bench.ask("publisher", &format!("GET {place}")).await.is(204).has("range", "0-5").has("location", &place);
-    bench.send("publisher", &format!("PUT {place}?digest={digest}"), &[("Content-Range", "6-10")], Some(b"world")).await
-        .is(201).has("docker-content-digest", &digest.to_string()).has("location", &format!("/v2/a/b/blobs/{digest}"));
+    bench
+        .send("publisher", &format!("PUT {place}?digest={digest}"), &[("Content-Range", "6-10")], Some(b"world"))
+        .await
+        .is(201)
+        .has("docker-content-digest", &digest.to_string())
+        .has("location", &format!("/v2/a/b/blobs/{digest}"));
 
-    let read = bench.ask("reader", &format!("GET /v2/a/b/blobs/{digest}")).await.is(200)
-        .has("content-length", "11").has("docker-content-digest", &digest.to_string()).has("accept-ranges", "bytes");
+    let read = bench
+        .ask("reader", &format!("GET /v2/a/b/blobs/{digest}"))
+        .await
+        .is(200)
+        .has("content-length", "11")
+        .has("docker-content-digest", &digest.to_string())
+        .has("accept-ranges", "bytes");
     assert_eq!(read.body, b"hello world");
     bench.ask("publisher", &format!("GET {place}")).await.is(404).code("BLOB_UPLOAD_UNKNOWN");
 }
@@ -29,15 +42,26 @@ async fn chunks_out_of_order_are_refused_and_the_upload_goes_on() {
     let place = begun.header("location").expect("a location").to_owned();
     let patch = format!("PATCH {place}");
 
-    bench.send("publisher", &patch, &[("Content-Range", "5-9")], Some(b"56789")).await
-        .is(416).code("BLOB_UPLOAD_INVALID").has("range", "0-0");
+    bench
+        .send("publisher", &patch, &[("Content-Range", "5-9")], Some(b"56789"))
+        .await
+        .is(416)
+        .code("BLOB_UPLOAD_INVALID")
+        .has("range", "0-0");
     bench.send("publisher", &patch, &[("Content-Range", "0-4")], Some(b"01234")).await.is(202);
-    bench.send("publisher", &patch, &[("Content-Range", "0-4")], Some(b"01234")).await
-        .is(416).has("range", "0-4").has("location", &place);
+    bench
+        .send("publisher", &patch, &[("Content-Range", "0-4")], Some(b"01234"))
+        .await
+        .is(416)
+        .has("range", "0-4")
+        .has("location", &place);
     bench.send("publisher", &patch, &[("Content-Range", "5-6")], Some(b"567")).await.is(400).code("SIZE_INVALID");
     bench.send("publisher", &patch, &[("Content-Range", "9-5")], Some(b"567")).await.is(400);
-    bench.send("publisher", &format!("PUT {place}?digest={}", Digest::of(b"x")), &[("Content-Range", "9-9")], Some(b"x"))
-        .await.is(416).has("range", "0-4");
+    bench
+        .send("publisher", &format!("PUT {place}?digest={}", Digest::of(b"x")), &[("Content-Range", "9-9")], Some(b"x"))
+        .await
+        .is(416)
+        .has("range", "0-4");
     bench.send("publisher", &patch, &[("Content-Range", "5-9")], Some(b"56789")).await.is(202).has("range", "0-9");
     let digest = Digest::of(b"0123456789");
     bench.ask("publisher", &format!("PUT {place}?digest={digest}")).await.is(201);
@@ -55,7 +79,9 @@ async fn a_truncated_upload_can_be_gone_on_with_even_after_a_restart() {
     bench.restart().await;
     bench.ask("publisher", &format!("GET {place}")).await.is(204).has("range", "0-3");
     let digest = Digest::of(b"0123456789");
-    bench.send("publisher", &format!("PUT {place}?digest={digest}"), &[("Content-Range", "4-9")], Some(b"456789")).await
+    bench
+        .send("publisher", &format!("PUT {place}?digest={digest}"), &[("Content-Range", "4-9")], Some(b"456789"))
+        .await
         .is(201);
     assert_eq!(bench.ask("reader", &format!("GET /v2/a/blobs/{digest}")).await.is(200).body, b"0123456789");
 }
@@ -64,13 +90,25 @@ async fn a_truncated_upload_can_be_gone_on_with_even_after_a_restart() {
 async fn wrong_digests_are_refused() {
     let bench = Bench::new().await;
     let other = Digest::of(b"other");
-    bench.send("publisher", &format!("POST /v2/a/blobs/uploads/?digest={other}"), &[], Some(b"this")).await
-        .is(400).code("DIGEST_INVALID").says(&Digest::of(b"this").to_string());
+    bench
+        .send("publisher", &format!("POST /v2/a/blobs/uploads/?digest={other}"), &[], Some(b"this"))
+        .await
+        .is(400)
+        .code("DIGEST_INVALID")
+        .says(&Digest::of(b"this").to_string());
     let begun = bench.ask("publisher", "POST /v2/a/blobs/uploads/").await.is(202);
     let place = begun.header("location").expect("a location").to_owned();
-    bench.send("publisher", &format!("PUT {place}?digest=sha256:nothex"), &[], Some(b"x")).await.is(400).code("DIGEST_INVALID");
+    bench
+        .send("publisher", &format!("PUT {place}?digest=sha256:nothex"), &[], Some(b"x"))
+        .await
+        .is(400)
+        .code("DIGEST_INVALID");
     bench.send("publisher", &format!("PUT {place}"), &[], Some(b"x")).await.is(400);
-    bench.send("publisher", &format!("PUT {place}?digest={other}"), &[], Some(b"this")).await.is(400).code("DIGEST_INVALID");
+    bench
+        .send("publisher", &format!("PUT {place}?digest={other}"), &[], Some(b"this"))
+        .await
+        .is(400)
+        .code("DIGEST_INVALID");
     bench.ask("publisher", &format!("GET {place}")).await.is(404);
     bench.ask("reader", &format!("GET /v2/a/blobs/{other}")).await.is(404).code("BLOB_UNKNOWN");
     for line in ["GET /v2/a/blobs/sha256:0", "GET /v2/a/blobs/md5:00"] {
@@ -122,6 +160,8 @@ async fn parts_of_a_blob() {
 
     let head = bench.ask("reader", &format!("HEAD /v2/a/blobs/{digest}")).await.is(200).has("content-length", "10");
     assert!(head.body.is_empty());
+    let encoded = digest.to_string().replace(':', "%3A");
+    bench.ask("reader", &format!("HEAD /v2/a/blobs/{encoded}")).await.is(200);
     let tag = head.header("etag").expect("a tag").to_owned();
     bench.send("reader", &line, &[("If-None-Match", &tag)], None).await.is(304);
     bench.ask("publisher", &format!("DELETE /v2/a/blobs/{digest}")).await.is(405).code("UNSUPPORTED");

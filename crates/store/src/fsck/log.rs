@@ -131,7 +131,8 @@ impl Files {
         let (mut entries, mut leaves) = (Leaves::default(), Leaves::default());
         let mut differing = Vec::new();
         for index in 0..self.size.div_ceil(WIDTH) {
-            let (Some(bundle), Some(tile)) = (TilePath::entries(index, self.size), TilePath::hashes(0, index, self.size))
+            let (Some(bundle), Some(tile)) =
+                (TilePath::entries(index, self.size), TilePath::hashes(0, index, self.size))
             else {
                 continue;
             };

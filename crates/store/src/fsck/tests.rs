@@ -140,8 +140,19 @@ async fn a_file_that_does_not_belong_is_named() {
     let blob = Digest::of(b"nobody put me here");
     let blob = format!("data/blobs/{}", blobs::relative_path(&blob).display());
     let directories = [
-        "", "keys", "data", "data/log", "data/log/tile", "data/log/tile/0", "data/log/tile/entries", "data/log/staging",
-        "data/blobs", "data/blobs/sha256", "data/trees", "data/trees/sha256", "data/uploads",
+        "",
+        "keys",
+        "data",
+        "data/log",
+        "data/log/tile",
+        "data/log/tile/0",
+        "data/log/tile/entries",
+        "data/log/staging",
+        "data/blobs",
+        "data/blobs/sha256",
+        "data/trees",
+        "data/trees/sha256",
+        "data/uploads",
     ];
     let mut strays: Vec<String> = directories.iter().map(|directory| format!("{directory}/stray")).collect();
     strays.push(format!("data/trees/sha256/{tree}/usr/stray"));
@@ -174,6 +185,20 @@ async fn rows_are_compared_where_no_seal_helps() {
     let findings = closed.findings().await;
     assert!(matches!(findings["data/ledger.sqlite"], What::Rows(_)), "{findings:?}");
     assert_eq!(findings.len(), 2, "{findings:?}");
+}
+
+#[tokio::test]
+async fn an_envelope_that_is_gone_is_named_without_a_seal() {
+    let sample = Sample::new("fsck");
+    let home = sample.home().await;
+    let envelope = sample.sample(Predicate::Recipe);
+    home.append(vec![envelope.clone(), sample.unique(1)], now()).await.expect("logged");
+    let path = home.blobs().path(&Digest::of(&envelope.to_json()));
+    drop(home);
+    fs::remove_file(&path).expect("removed");
+    let findings = fsck(&sample.fsck_target()).await.expect("looked");
+    let unsealed = Finding { path: sample.data().join("seal.json"), what: What::Unsealed };
+    assert_eq!(findings, [Finding { path, what: What::Missing }, unsealed]);
 }
 
 #[tokio::test]

@@ -116,15 +116,13 @@ impl Rows<'_> {
             let child = self.node_id(from.as_str()).await?;
             let parent = self.node_id(to.as_str()).await?;
             let relation = self.term(relation).await?;
-            query(
-                "INSERT INTO edges (log, child, parent, relation) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            )
-            .bind(self.log)
-            .bind(child)
-            .bind(parent)
-            .bind(relation)
-            .execute(&mut *self.connection)
-            .await?;
+            query("INSERT INTO edges (log, child, parent, relation) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
+                .bind(self.log)
+                .bind(child)
+                .bind(parent)
+                .bind(relation)
+                .execute(&mut *self.connection)
+                .await?;
         }
         Ok(())
     }

@@ -116,17 +116,15 @@ impl Ledger {
 
     /// Returns the statements with that payload, oldest first: several, when several signed it.
     pub async fn statements_by_payload(&self, payload: &Digest) -> Result<Vec<StatementRow>> {
-        let query = sqlx::query(statement_columns!(
-            "WHERE s.log = $1 AND s.payload = $2 ORDER BY s.log_index LIMIT $3"
-        ));
+        let query =
+            sqlx::query(statement_columns!("WHERE s.log = $1 AND s.payload = $2 ORDER BY s.log_index LIMIT $3"));
         self.rows(query.bind(self.log()).bind(payload.to_string()).bind(PAGE_MAX as i64)).await
     }
 
     /// Returns the statement in that envelope.
     pub async fn statement_by_envelope(&self, envelope: &Digest) -> Result<Option<StatementRow>> {
-        let query = sqlx::query(statement_columns!(
-            "WHERE s.log = $1 AND s.envelope = $2 ORDER BY s.log_index LIMIT 1"
-        ));
+        let query =
+            sqlx::query(statement_columns!("WHERE s.log = $1 AND s.envelope = $2 ORDER BY s.log_index LIMIT 1"));
         self.row(query.bind(self.log()).bind(envelope.to_string())).await
     }
 
@@ -302,12 +300,7 @@ impl Ledger {
     }
 
     /// Returns the deployments to a service of an environment, newest first, whether they went live or not.
-    pub async fn deployments(
-        &self,
-        environment: &str,
-        service: &str,
-        page: &Page<u64>,
-    ) -> Result<Vec<DeploymentRow>> {
+    pub async fn deployments(&self, environment: &str, service: &str, page: &Page<u64>) -> Result<Vec<DeploymentRow>> {
         let query = sqlx::query(deployment_columns!(
             "WHERE log = $1 AND environment = $2 AND service = $3 AND live IN (0, 1) AND log_index < $4 \
              ORDER BY log_index DESC LIMIT $5"

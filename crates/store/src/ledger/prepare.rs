@@ -171,11 +171,8 @@ fn brought(
     let Some(logged) = attestation.logged() else { return Ok(None) };
     let elsewhere = Elsewhere { origin: logged.origin().to_owned(), index: logged.index(), bundle: *bundle };
     // The index entry behind the publication gives it a place of its own.
-    let place = LoggedEnvelope {
-        index: entry.index + 1,
-        envelope: *attestation.statement().envelope(),
-        ..entry.clone()
-    };
+    let place =
+        LoggedEnvelope { index: entry.index + 1, envelope: *attestation.statement().envelope(), ..entry.clone() };
     let mut prepared = Prepared { leaf: None, elsewhere: Some(elsewhere), ..untrusted(&place, envelope) };
     trusted(&mut prepared, &attestation);
     if attestation.authorised() && matches!(attestation.claim(), Claim::Recipe(_) | Claim::Run(_) | Claim::Verdict(_)) {

@@ -72,7 +72,9 @@ pub enum MigrateError {
 
 /// Takes the steps that a database lacks, each in a transaction together with its number.
 pub(crate) async fn migrate(connection: &mut SqliteConnection, steps: &[&'static str]) -> Result<(), MigrateError> {
-    sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)").execute(&mut *connection).await?;
+    sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)")
+        .execute(&mut *connection)
+        .await?;
     let row = sqlx::query("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetch_one(&mut *connection).await?;
     let found: i64 = row.try_get(0)?;
     let known = steps.len() as i64;

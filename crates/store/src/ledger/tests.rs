@@ -1,9 +1,9 @@
-use attest::predicate::grant::Action;
 use attest::predicate;
+use attest::predicate::grant::Action;
 use attest::sample;
 use model::lineage::{Direction, NodeId};
 use sign::trust::Role;
-use wire::oci_image::{Descriptor, EMPTY, Manifest, MEDIA_TYPE_EMPTY, MEDIA_TYPE_LAYER};
+use wire::oci_image::{Descriptor, EMPTY, MEDIA_TYPE_EMPTY, MEDIA_TYPE_LAYER, Manifest};
 use wire::sigstore_bundle::MEDIA_TYPE as BUNDLE_TYPE;
 
 use super::*;
@@ -175,13 +175,13 @@ async fn published_manifests_their_referrers_and_tags_are_rows() {
     home.append(envelopes, now()).await.expect("logged");
     referrers.sort_unstable();
 
-    assert_eq!(ledger.repositories(&first()).await.expect("asked"), [repository.clone()]);
+    assert_eq!(ledger.repositories(&first()).await.expect("asked"), [repository.as_str()]);
     let row = ledger.manifest(&repository, &image_digest).await.expect("asked").expect("published");
     assert_eq!(row.size, image.to_json().len() as u64);
     assert_eq!(row.artifact_type.as_deref(), Some(MEDIA_TYPE_EMPTY));
     for blob in [layer.digest, Digest::of(EMPTY), image_digest] {
         assert!(ledger.repository_has(&repository, &blob).await.expect("asked"), "{blob}");
-        assert_eq!(ledger.repositories_with(&blob).await.expect("asked"), [repository.clone()]);
+        assert_eq!(ledger.repositories_with(&blob).await.expect("asked"), [repository.as_str()]);
     }
     assert!(!ledger.repository_has("other", &image_digest).await.expect("asked"));
     let page = |after, limit| Page { after, limit };

@@ -169,12 +169,7 @@ impl Reader {
                 Some(at) => merkle::leaf_hash(&bundle[at as usize]),
                 None => merkle::leaf_hash(&tiles.entry(entry.entry)?),
             };
-            found.push(LoggedEnvelope {
-                index: entry.entry,
-                leaf: hash,
-                envelope: entry.envelope,
-                logged: entry.time,
-            });
+            found.push(LoggedEnvelope { index: entry.entry, leaf: hash, envelope: entry.envelope, logged: entry.time });
         }
         Ok((found, (first + bundle.len() as u64).max(from)))
     }

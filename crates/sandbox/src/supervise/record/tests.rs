@@ -1,1 +1,89 @@
-//! Tests.
+//! Tests of the book.
+
+use super::*;
+use crate::event::Event;
+
+/// Runs a story, and returns its events.
+fn tell_story(story: impl FnOnce(&mut Book, &mut Emit<'_>)) -> (Book, Vec<Event>) {
+    let (mut book, mut events) = (Book::default(), Vec::new());
+    story(&mut book, &mut |event: &Event| {
+        events.push(event.clone());
+        100
+    });
+    (book, events)
+}
+
+fn program(exe: &str) -> Program {
+    Program { exe: exe.to_owned(), ..Program::default() }
+}
+
+#[test]
+fn repetition_costs_nothing() {
+    let (book, events) = tell_story(|book, emit| {
+        book.fork(10, None, 2, 0, 1);
+        book.execute(10, program("/sh"), 2, emit);
+        for _ in 0..1000 {
+            book.access(10, "/a".to_owned(), AccessKind::Read, emit);
+            book.deny(10, "mount".to_owned());
+        }
+        book.end(10, Exit::Code(0), (5, 6), 9, emit);
+    });
+    assert_eq!(events.len(), 7, "{events:?}");
+    assert!(events.contains(&Event::Access { process: 0, path: 1, kind: AccessKind::Read, count: 1000 }));
+    assert!(events.contains(&Event::Denied(Denied { process: 0, what: "mount".to_owned(), count: 1000 })));
+    assert!(book.weight() < 12 && book.lost().0 == 0);
+}
+
+#[test]
+fn second_program_is_a_new_entry() {
+    let (_, events) = tell_story(|book, emit| {
+        book.fork(10, None, 2, 0, 1);
+        book.execute(10, program("/sh"), 2, emit);
+        book.execute(10, program("/cat"), 3, emit);
+        book.fork(11, Some(10), 3, 0, 4);
+        book.end(11, Exit::Code(1), (0, 0), 5, emit);
+        book.end(10, Exit::Code(0), (0, 0), 6, emit);
+    });
+    let processes: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Process { id, pid, parent, replaces, executed, .. } => {
+                Some((*id, *pid, *parent, *replaces, *executed))
+            }
+            _ => None,
+        })
+        .collect();
+    let expected = [(0, 2, None, None, true), (1, 2, None, Some(0), true), (2, 3, Some(1), None, false)];
+    assert_eq!(processes, expected);
+    let exec = |event: &&Event| matches!(event, Event::End { process: 0, exit: Exit::Exec(1), .. });
+    assert_eq!(events.iter().filter(exec).count(), 1);
+}
+
+#[test]
+fn strangers_are_losses() {
+    let (book, _) = tell_story(|book, emit| {
+        book.access(9, "/a".to_owned(), AccessKind::Read, emit);
+        book.execute(9, program("/x"), 1, emit);
+        book.deny(9, "mount".to_owned());
+        book.reach(9, "connect", "192.0.2.1:1".to_owned(), false, 0);
+        (0..20).for_each(|number| book.lose(format!("{number}")));
+    });
+    let (lost, told) = book.lost();
+    assert_eq!((lost, told.len()), (24, 16));
+}
+
+#[test]
+fn long_lines_weigh_more() {
+    let mut book = Book::default();
+    book.fork(1, None, 1, 0, 0);
+    book.execute(1, program("/x"), 0, &mut |_| 1 << 20);
+    assert!(book.weight() > 256);
+    book.end_all(1, &mut |_| 1);
+    assert!(book.live.is_empty());
+}
+
+#[test]
+fn text_loses_nothing() {
+    assert_eq!(text(b"plain \xc3\xa9"), "plain \u{e9}");
+    assert_eq!(text(b"a\xff\xfeb"), "a\\xff\\xfeb");
+}

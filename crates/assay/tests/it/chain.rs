@@ -1,0 +1,209 @@
+//! The golden thread: one commit through every noun of the chain, by the shipped binary, on the example service.
+//!
+//! M1.2 M1.5 M2.1 M2.3 M2.4 M2.6 M3.1–M3.4 M4.2 M5.5 M7.1 M7.6 M11.1
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::place::{Place, git, ran};
+
+/// A copy of the example, described, with a free port, pinned and committed.
+pub(crate) fn prepared(place: &Place) -> PathBuf {
+    let project = place.copy("examples/greeter");
+    git(&project, &["init", "--quiet"]);
+    place.assay(&project, &["init"]).exits(0);
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port().to_string();
+    let spec = project.join("assay.toml");
+    let text = fs::read_to_string(&spec).expect("assay.toml").replace("8080", &free);
+    let text = text.replace("stop = \"SIGTERM\"", &format!("stop = \"SIGTERM\"\nvariables = {{ GREETER_LISTEN = \"127.0.0.1:{free}\" }}"));
+    fs::write(&spec, text).expect("assay.toml");
+    place.assay(&project, &["check"]).exits(0);
+    place.assay(&project, &["lock"]).exits(0);
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "-m", "greeter: as it goes to production"]);
+    project
+}
+
+fn stop_service(place: &Place) {
+    let pids = Command::new("pkill").args(["-TERM", "-f", &format!("__service.*{}", place.home().display())]).status();
+    assert!(pids.is_ok(), "pkill runs");
+}
+
+fn rule<'a>(verdict: &'a Value, name: &str) -> &'a Value {
+    let rules = verdict["rules"].as_array().expect("rules");
+    rules.iter().find(|rule| rule["name"] == name).unwrap_or_else(|| panic!("no rule `{name}` in {verdict}"))
+}
+
+#[test]
+fn a_commit_travels_to_production_and_back() {
+    let place = Place::new("chain");
+    let project = prepared(&place);
+    let commit = git(&project, &["rev-parse", "HEAD"]);
+
+    // M2.1: the lock is the same when made again.
+    let again = place.json(&project, 0, &["lock"]);
+    assert_eq!(again["changed"], false);
+
+    // Build: complete at the best level, and found again when nothing changed.
+    let built = place.json(&project, 0, &["build"]);
+    assert_eq!((&built["complete"], &built["cached"], &built["undeclared"]), (&json!(true), &json!(false), &json!([])));
+    let digest = built["artifacts"][0]["digest"].as_str().expect("a digest").to_owned();
+    assert_eq!(built["artifacts"][0]["name"], "greeter");
+    let cached = place.json(&project, 0, &["build"]);
+    assert_eq!((&cached["cached"], &cached["recipe"], &cached["run"]), (&json!(true), &built["recipe"], &built["run"]));
+
+    // The gate names what is missing, and the command that makes it.
+    let refused = place.json(&project, 1, &["gate", "greeter", "--env", "production"]);
+    assert_eq!(refused["result"], "unknown");
+    assert_eq!(rule(&refused, "rebuilt")["result"], "unknown");
+    assert!(rule(&refused, "rebuilt")["fix"].as_str().expect("a fix").contains("assay build --again"));
+    assert!(rule(&refused, "tests-passed")["fix"].as_str().expect("a fix").contains("assay test"));
+    let deploy = place.json(&project, 1, &["deploy", "greeter", "production"]);
+    assert_eq!(deploy["live"], false);
+
+    // M2.6 and M7.6: built again, tested twice, attested.
+    let rebuilt = place.json(&project, 0, &["build", "--again"]);
+    assert_eq!((&rebuilt["rebuilt"]["equal"], &rebuilt["rebuilt"]["times"]), (&json!(true), &json!(2)));
+    assert_eq!(rebuilt["recipe"], built["recipe"], "the recipe of two builds is one statement");
+    let tests = place.json(&project, 0, &["test"]);
+    assert_eq!(tests["result"], "pass");
+    assert_eq!(place.json(&project, 0, &["verify", "greeter"])["result"], "pass");
+    assert_eq!(place.json(&project, 0, &["gate", "greeter", "--env", "production", "--record"])["result"], "pass");
+
+    // M5.5: live, and seen to be.
+    let deployed = place.json(&project, 0, &["deploy", "greeter", "production"]);
+    assert_eq!(deployed["live"], true);
+    let names: Vec<&str> = deployed["steps"].as_array().expect("steps").iter().filter_map(|s| s["name"].as_str()).collect();
+    assert_eq!(names, ["unpack", "switch", "restart", "health"]);
+    let observed = place.json(&project, 0, &["env", "observe", "production"]);
+    assert_eq!((&observed["agrees"], &observed["observed"]), (&json!(true), &json!(digest)));
+    let pid = observed["process"]["pid"].as_u64().expect("a pid");
+
+    // M11.1: the walk back from the running program to the commit, and forward from the commit to what is live.
+    for start in ["production".to_owned(), "greeter".to_owned(), format!("/proc/{pid}/exe")] {
+        let why = place.json(&project, 0, &["why", &start]);
+        let ids: Vec<&str> = why["nodes"].as_array().expect("nodes").iter().filter_map(|n| n["id"].as_str()).collect();
+        assert!(ids.contains(&format!("git:{commit}").as_str()), "why {start}");
+        assert!(ids.contains(&"identity:Ada <ada@example.org>"), "why {start}");
+        assert!(ids.iter().any(|id| id.starts_with("pkg:cargo/serde@")), "why {start}");
+    }
+    for start in [commit.as_str(), "serde@1.0.229", &digest] {
+        let found = place.json(&project, 0, &["where", start]);
+        let ids: Vec<&str> = found["nodes"].as_array().expect("nodes").iter().filter_map(|n| n["id"].as_str()).collect();
+        assert!(ids.contains(&"env:production"), "where {start}: {ids:?}");
+    }
+
+    // Integrity at rest, and tables that can be made again.
+    assert_eq!(place.json(&project, 0, &["admin", "fsck"])["result"], "pass");
+    let before = place.json(&project, 0, &["why", "production"]);
+    place.json(&project, 0, &["admin", "reindex"]);
+    assert_eq!(place.json(&project, 0, &["why", "production"]), before, "reindex gives the same answers");
+
+    second_release(&place, &project, &digest);
+    by_another_user(&place, &project, &built);
+    crate::foreign::stock_verifier_accepts(&place, &project);
+    stop_service(&place);
+}
+
+/// A new version goes live; rolling back restores the former digest.
+fn second_release(place: &Place, project: &Path, former: &str) {
+    let source = project.join("src/greeting.rs");
+    let text = fs::read_to_string(&source).expect("a source file");
+    fs::write(&source, text.replace("Hello", "Good day")).expect("a source file");
+    let tests = project.join("tests/service.rs");
+    let text = fs::read_to_string(&tests).expect("a test file");
+    fs::write(&tests, text.replace("Hello", "Good day")).expect("a test file");
+
+    // M3.4: uncommitted changes are refused by name.
+    place.json(project, 0, &["build"]);
+    let dirty = place.json(project, 1, &["gate", "greeter", "--env", "production"]);
+    assert_eq!(rule(&dirty, "no-uncommitted-changes")["result"], "fail", "{dirty}");
+    git(project, &["commit", "--quiet", "--all", "-m", "greeter: a better greeting"]);
+
+    let built = place.json(project, 0, &["build", "--again"]);
+    let digest = built["artifacts"][0]["digest"].as_str().expect("a digest").to_owned();
+    assert_ne!(digest, former);
+    place.json(project, 0, &["test"]);
+    let live = place.json(project, 0, &["deploy", "greeter", "production"]);
+    assert_eq!((&live["live"], &live["previous"]), (&json!(true), &json!(former)));
+    let back = place.json(project, 0, &["rollback", "production"]);
+    assert_eq!((&back["live"], &back["subject"]["digests"][0]), (&json!(true), &json!(former)));
+    let observed = place.json(project, 0, &["env", "observe", "production"]);
+    assert_eq!(observed["observed"], json!(former));
+}
+
+/// Built again by an ordinary user, from another directory, from the store alone: the same bytes and the same recipe.
+fn by_another_user(place: &Place, project: &Path, built: &Value) {
+    assert!(rustix_is_root(), "this part needs to be root to become another user: run it in CI's container");
+    let other = place.root().join("other user");
+    fs::create_dir(&other).expect("a directory");
+    let script = format!(
+        "cp -a '{home}' '{other}/home' && cp -a '{home}.heads' '{other}/home.heads' && rm -rf '{other}/home/deployments' && \
+         cp -a '{project}' '{other}/elsewhere' && cd '{other}/elsewhere' && git checkout --quiet HEAD~1 && chown -R 65534:65534 '{other}'",
+        home = place.home().display(),
+        other = other.display(),
+        project = project.display(),
+    );
+    assert!(Command::new("bash").args(["-ec", &script]).status().expect("bash runs").success());
+    reachable(&other);
+    let binary = other.join("assay");
+    fs::copy(env!("CARGO_BIN_EXE_assay"), &binary).expect("the program");
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&binary)
+        .args(["build", "--again", "--json"])
+        .current_dir(other.join("elsewhere"))
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", &other)
+        .env("ASSAY_HOME", other.join("home"))
+        .env("XDG_CACHE_HOME", other.join("cache"))
+        .output()
+        .expect("setpriv runs");
+    let again = ran(output).exits(0).json();
+    assert_eq!(again["rebuilt"]["equal"], true, "{again}");
+    assert_eq!(again["artifacts"], built["artifacts"]);
+    assert_eq!(again["recipe"], built["recipe"], "two builders, one recipe, byte for byte");
+}
+
+/// Every directory above must let another user through.
+fn reachable(path: &Path) {
+    for above in path.ancestors() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(above).expect("it exists").permissions().mode();
+        assert!(mode & 0o001 != 0 || above == path, "`{}` lets no other user through", above.display());
+    }
+}
+
+fn rustix_is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").expect("proc");
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+}
+
+#[test]
+fn quickstart_takes_the_example_to_production() {
+    let place = Place::new("quickstart");
+    let story = place.json(&place.work(), 0, &["quickstart"]);
+    assert_eq!(story["result"], "pass", "{story}");
+    let steps: Vec<&str> = story["steps"].as_array().expect("steps").iter().filter_map(|s| s["step"].as_str()).collect();
+    for step in ["copy", "init", "check", "lock", "commit", "build", "again", "test", "verify", "gate", "deploy", "observe", "why", "registry", "seal"] {
+        assert!(steps.contains(&step), "{steps:?}");
+    }
+    assert_eq!(fs::read_dir(place.work()).expect("a directory").count(), 0, "nothing is written where it was called");
+    assert_eq!(place.json(&place.work(), 0, &["admin", "fsck"])["result"], "pass");
+}
+
+#[test]
+fn the_pipeline_itself_is_tested() {
+    // M7.1
+    let place = Place::new("pipeline");
+    let project = prepared(&place);
+    place.json(&project, 0, &["build", "--again"]);
+    place.json(&project, 0, &["test"]);
+    let tested = place.json(&project, 0, &["test", "--pipeline"]);
+    assert_eq!(tested["suites"][0]["passed"].as_array().map(Vec::len), Some(6), "{tested}");
+}
