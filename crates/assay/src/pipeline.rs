@@ -119,12 +119,21 @@ fn on_free_port(model: &Environment) -> Result<Environment> {
         .context("pipeline", "finding a free port")?
         .port()
         .to_string();
-    *url = url.replacen(&format!(":{port}"), &format!(":{free}"), 1);
-    for text in run.iter_mut().chain(variables.values_mut()) {
-        if *text == port || text.ends_with(&format!(":{port}")) {
-            let kept = text.len() - port.len();
-            text.replace_range(kept.., &free);
-        }
+    let names_port = |text: &&mut String| **text == port || text.ends_with(&format!(":{port}"));
+    let mut named = 0;
+    for text in run.iter_mut().chain(variables.values_mut()).filter(names_port) {
+        let kept = text.len() - port.len();
+        text.replace_range(kept.., &free);
+        named += 1;
+    }
+    if named > 0 {
+        *url = url.replacen(&format!(":{port}"), &format!(":{free}"), 1);
+    } else if TcpListener::bind(format!("127.0.0.1:{port}")).is_err() {
+        let message = format!(
+            "port {port} is in use, and neither `run` nor `variables` of the environment names it, so the scratch \
+             environment cannot be given another"
+        );
+        return Err(Failure::new("port", message).hint("name the port in `run` or `variables`, or stop what listens on it"));
     }
     Ok(environment)
 }

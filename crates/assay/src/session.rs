@@ -8,6 +8,7 @@ use std::sync::Arc;
 use attest::Attestation;
 use attest::predicate::{self, Predicate};
 use model::lineage::{Direction, Edge, Node, NodeId};
+use model::recipe::ArtifactKind;
 use policy::Refused;
 use sign::LogKey;
 use sign::trust::{LogIdentity, Trust};
@@ -151,7 +152,8 @@ impl<'c> Session<'c> {
             return Session::remote(context, trust, url, context.global.token.as_deref());
         }
         let options = options(&context.home, Arc::clone(&trust));
-        match context.runtime.block_on(store::home::Home::open(&context.home.data(), &options)) {
+        let opened = context.runtime.block_on(home::Home::open(&context.home.data(), &options));
+        match opened {
             Ok(home) => {
                 let inputs = StoreInputs { blobs: home.blobs().clone(), trees: home.trees().clone() };
                 Ok(Session { context, trust, inputs, chain: Chain::Local(home) })
@@ -159,6 +161,9 @@ impl<'c> Session<'c> {
             Err(HomeError::Lock(LockError::Held { holder: Holder { address: Some(url), .. }, .. })) => {
                 let token = context.global.token.clone().or_else(|| keys::operator_token(&context.home));
                 Session::remote(context, trust, &url, token.as_deref())
+            }
+            Err(error @ HomeError::Ledger(_)) => {
+                Err(Failure { code: "ledger-damaged", ..of_home("opening the ledger", error) }.hint("assay admin reindex"))
             }
             Err(error) => Err(of_home("opening the data directory", error)),
         }
@@ -333,10 +338,13 @@ impl<'c> Session<'c> {
     pub(crate) fn artifact(&self, digest: &Digest) -> Result<Option<Artifact>> {
         match &self.chain {
             Chain::Local(home) => match self.ask(home.ledger().artifact(digest))? {
-                Some(row) => self.with_config(row).map(Some),
+                Some(row) => self.with_config(of_row(row)).map(Some),
                 None => Ok(None),
             },
-            Chain::Remote(api) => api.artifact(digest),
+            Chain::Remote(api) => match api.artifact(digest)? {
+                Some(artifact) => self.with_config(artifact).map(Some),
+                None => Ok(None),
+            },
         }
     }
 
@@ -345,9 +353,12 @@ impl<'c> Session<'c> {
         match &self.chain {
             Chain::Local(home) => {
                 let rows = self.ask(home.ledger().artifacts_by_name(name, &Page::first(ROWS_MAX)))?;
-                rows.into_iter().map(|row| self.with_config(row)).collect()
+                rows.into_iter().map(|row| self.with_config(of_row(row))).collect()
             }
-            Chain::Remote(api) => api.artifacts_named(name),
+            Chain::Remote(api) => {
+                let artifacts = api.artifacts_named(name)?;
+                artifacts.into_iter().map(|artifact| self.with_config(artifact)).collect()
+            }
         }
     }
 
@@ -356,21 +367,19 @@ impl<'c> Session<'c> {
         Ok(self.artifacts_named(name)?.into_iter().next())
     }
 
-    fn with_config(&self, row: ArtifactRow) -> Result<Artifact> {
-        let mut config = None;
-        if row.kind == "image" {
-            let recipes = self.by_payload(&row.recipe)?;
-            let outputs = recipes.attestations.iter().filter_map(|attestation| match attestation.claim() {
-                attest::Claim::Recipe(recipe) => Some(recipe.outputs.iter()),
-                _ => None,
-            });
-            config =
-                outputs.flatten().find(|output| output.digest == row.digest).and_then(|output| match &output.kind {
-                    model::recipe::ArtifactKind::Image { config, .. } => Some(*config),
-                    model::recipe::ArtifactKind::File => None,
-                });
-        }
-        Ok(Artifact { digest: row.digest, name: row.name, config, recipe: row.recipe })
+    /// Fills in an image's configuration digest, on the word of its verified recipe and of nobody else.
+    fn with_config(&self, mut artifact: Artifact) -> Result<Artifact> {
+        let recipes = self.by_payload(&artifact.recipe)?;
+        let outputs = recipes.attestations.iter().filter_map(|attestation| match attestation.claim() {
+            attest::Claim::Recipe(recipe) => Some(recipe.outputs.iter()),
+            _ => None,
+        });
+        let own = outputs.flatten().find(|output| output.digest == artifact.digest);
+        artifact.config = own.and_then(|output| match &output.kind {
+            ArtifactKind::Image { config, .. } => Some(*config),
+            ArtifactKind::File => None,
+        });
+        Ok(artifact)
     }
 
     /// What a tag points at.
@@ -498,6 +507,10 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         let _told = self.seal(); // closing twice does nothing, and a failure here was told by what failed before
     }
+}
+
+fn of_row(row: ArtifactRow) -> Artifact {
+    Artifact { digest: row.digest, name: row.name, config: None, recipe: row.recipe }
 }
 
 /// Turns a failure of the data directory into one with a hint.

@@ -60,8 +60,6 @@ pub struct Options {
     pub trust: Arc<Trust>,
     /// Further directories that the seal covers, such as the one that holds the keys. None may be called `data` or `log`.
     pub covered: Vec<Root>,
-    /// Make the ledger anew instead of reading what is there: for one that is damaged.
-    pub fresh_ledger: bool,
     /// For tests: what makes steps fail.
     pub faults: Option<Arc<Faults>>,
 }
@@ -203,8 +201,20 @@ impl Home {
     ///
     /// A log whose head outside is missing or newer can be read but not added to; see [`Home::ready`].
     pub async fn open(path: &Path, options: &Options) -> Result<Home, HomeError> {
+        Home::open_with(path, options, false).await
+    }
+
+    /// The same, with the ledger made again from log and blobs whatever is there: for one that is damaged.
+    pub async fn open_reindexed(path: &Path, options: &Options) -> Result<Home, HomeError> {
+        Home::open_with(path, options, true).await
+    }
+
+    async fn open_with(path: &Path, options: &Options, fresh_ledger: bool) -> Result<Home, HomeError> {
         let (owned, opened) = (path.to_owned(), options.clone());
         let (disk, lock, log) = blocking(move || open_files(&owned, &opened)).await?;
+        if fresh_ledger {
+            ledger::remove_database(&path.join("ledger.sqlite"))?;
+        }
         let blobs = Blobs::new(path.join("blobs"), disk.clone());
         let trees = Trees::new(path.join("trees"), blobs.clone(), disk.clone());
         trees.clear_staging()?;
@@ -546,9 +556,6 @@ fn open_files(path: &Path, options: &Options) -> Result<(Disk, Lock, Log), HomeE
     // The seal goes first: whatever happens from here on, nobody takes the directory for unchanged.
     disk.remove(&path.join("seal.json"))?;
     disk.clear_scratch()?;
-    if options.fresh_ledger {
-        ledger::remove_database(&path.join("ledger.sqlite"))?;
-    }
     let log = Log::open(&path.join("log"), &options.heads, &disk)?;
     Ok((disk, lock, log))
 }

@@ -126,13 +126,7 @@ impl Sample {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options {
-            heads: self.heads(),
-            trust: Arc::clone(&self.trust),
-            covered: Vec::new(),
-            fresh_ledger: false,
-            faults: None,
-        }
+        Options { heads: self.heads(), trust: Arc::clone(&self.trust), covered: Vec::new(), faults: None }
     }
 
     pub(crate) fn new_log(&self) -> NewLog {

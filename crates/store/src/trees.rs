@@ -365,4 +365,3 @@ fn times() -> Timestamps {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)] mod timing_tmp;

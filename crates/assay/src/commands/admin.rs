@@ -151,7 +151,16 @@ fn local<'a>(session: &'a Session<'_>, what: &str) -> Result<&'a store::home::Ho
 }
 
 fn reindex(context: &Context) -> Result<Report> {
-    let session = Session::open(context)?;
+    let session = match Session::open(context) {
+        // Only who has the lock gets as far as reading the ledger; one that cannot be read is made again from nothing.
+        Err(failure) if failure.code == "ledger-damaged" => {
+            for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+                let _absent = std::fs::remove_file(context.home.data().join(name));
+            }
+            Session::open(context)?
+        }
+        opened => opened?,
+    };
     let read = local(&session, "reindexing").and_then(|home| {
         context
             .runtime

@@ -16,7 +16,8 @@ use crate::place::{Place, ran};
 const MARK: &str = "=== block ";
 
 /// A shell that runs the blocks, and ends what it left running whatever happened.
-const PROLOGUE: &str = "set -euo pipefail\nexec 2>&1\ntrap 'jobs=$(jobs -p); [ -z \"$jobs\" ] || { kill $jobs; wait; }' EXIT\n";
+const PROLOGUE: &str =
+    "set -euo pipefail\nexec 2>&1\ntrap 'jobs=$(jobs -p); [ -z \"$jobs\" ] || { kill $jobs; wait; } || true' EXIT\n";
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace's directory")
@@ -118,7 +119,10 @@ fn the_guides_commands_run_in_order() {
     let text = String::from_utf8_lossy(&fs::read(&output).expect("the output")).into_owned();
     let (number, last) = text.rsplit_once(MARK).and_then(|(_, last)| last.split_once('\n')).unwrap_or(("0", &text));
     let block = number.parse::<usize>().ok().and_then(|number| blocks.get(number)).map_or("", String::as_str);
-    assert!(status.success(), "block {number} of docs/guide.md ended with {status}\n--- block\n{block}--- output\n{last}");
+    assert!(
+        status.success(),
+        "block {number} of docs/guide.md ended with {status}\n--- block\n{block}--- output\n{last}"
+    );
     assert_eq!(number, (blocks.len() - 1).to_string(), "the guide ended before its last block:\n{last}");
 }
 
@@ -210,7 +214,8 @@ fn every_relative_link_leads_somewhere() {
             if link.contains("://") || link.starts_with("mailto:") {
                 continue;
             }
-            let (path, anchor) = link.split_once('#').map_or((link.as_str(), None), |(path, anchor)| (path, Some(anchor)));
+            let (path, anchor) =
+                link.split_once('#').map_or((link.as_str(), None), |(path, anchor)| (path, Some(anchor)));
             let target = if path.is_empty() { file.clone() } else { file.with_file_name("").join(path) };
             let good = target.exists() && anchor.is_none_or(|anchor| anchors(&read(&target)).contains(anchor));
             if !good {
@@ -224,5 +229,8 @@ fn every_relative_link_leads_somewhere() {
 #[test]
 fn links_and_anchors_are_found() {
     assert_eq!(links("see [a](b.md) and `[x](y)`, [c](d#e)\n```\n[f](g)\n```\n"), ["b.md", "d#e"]);
-    assert_eq!(anchors("# One two\n## `code`, and: more\n"), BTreeSet::from(["one-two".to_owned(), "code-and-more".to_owned()]));
+    assert_eq!(
+        anchors("# One two\n## `code`, and: more\n"),
+        BTreeSet::from(["one-two".to_owned(), "code-and-more".to_owned()])
+    );
 }

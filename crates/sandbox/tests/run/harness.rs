@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use sandbox::error::SandboxError;
-use sandbox::outcome::{AccessKind, Outcome, Process};
+use sandbox::outcome::{AccessKind, Outcome, Process, Stream};
 use sandbox::plan::{Host, Level, Limits, Mount, PLAN_VERSION, Plan, Step};
 
 /// A name and what it checks; a panic is a failure.
@@ -111,7 +111,10 @@ pub(crate) struct Bench {
     pub(crate) place: PathBuf,
     pub(crate) plan: Plan,
     pub(crate) host: Host,
+    /// Standard output of the last run.
     pub(crate) output: String,
+    /// Standard error of the last run.
+    pub(crate) errors: String,
 }
 
 impl Drop for Bench {
@@ -158,13 +161,17 @@ impl Bench {
             collect: Vec::new(),
             limits: Limits { wall_ms: 60_000, ..Limits::default() },
         };
-        Self { place, plan, host, output: String::new() }
+        Self { place, plan, host, output: String::new(), errors: String::new() }
     }
 
     pub(crate) fn try_run(&mut self) -> Result<Outcome, SandboxError> {
-        let mut output = Vec::new();
-        let result = sandbox::run(&self.plan, &self.host, &mut |piece| output.extend_from_slice(piece.bytes));
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        let result = sandbox::run(&self.plan, &self.host, &mut |piece| match piece.stream {
+            Stream::Stdout => output.extend_from_slice(piece.bytes),
+            Stream::Stderr => errors.extend_from_slice(piece.bytes),
+        });
         self.output = String::from_utf8_lossy(&output).into_owned();
+        self.errors = String::from_utf8_lossy(&errors).into_owned();
         result
     }
 
@@ -177,7 +184,8 @@ impl Bench {
     /// Runs, and expects success.
     pub(crate) fn pass(&mut self) -> Outcome {
         let outcome = self.run();
-        assert!(outcome.passed(), "{:?} {:?} {:?}\n{}", outcome.steps, outcome.limit, outcome.absent, self.output);
+        let Outcome { steps, limit, absent, .. } = &outcome;
+        assert!(outcome.passed(), "{steps:?} {limit:?} {absent:?}\n{}{}", self.output, self.errors);
         outcome
     }
 }

@@ -80,7 +80,7 @@ fn space_ends() {
     }
     let outcome = bench.run();
     assert_eq!(outcome.limit, Some(Limit::Space("/tmp".to_owned())));
-    assert!(bench.output.contains("No space left on device"), "{}", bench.output);
+    assert!(bench.errors.contains("No space left on device"), "{}", bench.errors);
 }
 
 fn events_end() {

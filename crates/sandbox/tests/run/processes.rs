@@ -132,7 +132,7 @@ fn program_not_found() {
     bench.plan.steps = vec![step("none", &["no-such-program"])];
     let outcome = bench.run();
     assert_eq!(outcome.steps[0].exit, Exit::Code(127));
-    assert!(bench.output.contains("cannot run `no-such-program`"), "{}", bench.output);
+    assert!(bench.errors.contains("cannot run `no-such-program`"), "{}", bench.errors);
     let missing: Vec<&str> = outcome.missing.iter().map(|access| outcome.path(access)).collect();
     assert_eq!(missing, ["/usr/bin/no-such-program", "/bin/no-such-program"]);
 }

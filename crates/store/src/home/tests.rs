@@ -414,8 +414,7 @@ async fn a_ledger_that_does_not_fit_is_made_again() {
     std::fs::write(sample.data().join("ledger.sqlite"), b"this is no database, but long enough to look at")
         .expect("written");
     assert!(matches!(Home::open(&sample.data(), &sample.options()).await, Err(HomeError::Ledger(_))));
-    let options = Options { fresh_ledger: true, ..sample.options() };
-    let home = Home::open(&sample.data(), &options).await.expect("opened");
+    let home = Home::open_reindexed(&sample.data(), &sample.options()).await.expect("opened");
     assert_eq!(home.ledger().cursor().await.expect("asked"), 0);
 }
 
