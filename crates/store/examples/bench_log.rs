@@ -132,7 +132,8 @@ fn append(directory: &Path, batch: usize, statements: usize, runs: usize) -> Res
             Ok(())
         })?;
         let size: usize = bytes.iter().map(Vec::len).sum();
-        let written = json!({"statements": statements, "batch": batch, "bytes": size, "log_size": bench.home.log().size()});
+        let written =
+            json!({"statements": statements, "batch": batch, "bytes": size, "log_size": bench.home.log().size()});
         print_pair(ours, limit, written);
     }
     bench.runtime.block_on(bench.home.close())?;

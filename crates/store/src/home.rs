@@ -90,8 +90,12 @@ struct Inner {
 struct Waiting {
     envelopes: Vec<Envelope>,
     now: Timestamp,
-    done: tokio::sync::oneshot::Sender<Result<Vec<Receipt>, HomeError>>,
+    done: Sender,
 }
+
+type Answer = Result<Vec<Receipt>, HomeError>;
+
+type Sender = tokio::sync::oneshot::Sender<Answer>;
 
 /// Why a data directory could not be opened or used.
 #[derive(Debug, thiserror::Error)]
@@ -304,7 +308,7 @@ impl Home {
         self.waiting().push(Waiting { envelopes, now, done });
         let home = self.clone();
         // In a task of its own, so that a caller who goes away doesn't take along those who wait for his commit.
-        drop(tokio::spawn(async move { home.commit_waiting().await }));
+        drop(tokio::spawn(home.commit_waiting()));
         outcome.await.unwrap_or(Err(HomeError::Together(None)))
     }
 
@@ -364,19 +368,23 @@ impl Home {
         attest::bundle(&envelope, &receipt, &hint).map_err(|source| HomeError::Entry { payload, source })
     }
 
-    /// Commits all that wait. Who finds nothing was taken along by somebody else.
-    async fn commit_waiting(&self) {
-        let _committing = self.inner.committing.lock().await;
-        loop {
-            let batch = take_batch(&mut self.waiting());
-            if batch.is_empty() {
-                return;
-            }
-            self.commit(batch).await;
+    /// Commits what waits. Who finds nothing was taken along by somebody else; since each takes something if there is
+    /// anything, and each call starts one of these, nobody is left waiting.
+    async fn commit_waiting(self) {
+        let committing = self.inner.committing.lock().await;
+        let batch = take_batch(&mut self.waiting());
+        let answers = self.commit(batch).await;
+        drop(committing);
+        // Who has his answer may give up the directory: nothing here may hold it any longer.
+        drop(self);
+        for (done, answer) in answers {
+            // Who is gone needs no answer.
+            drop(done.send(answer));
         }
     }
 
-    async fn commit(&self, batch: Vec<Waiting>) {
+    async fn commit(&self, batch: Vec<Waiting>) -> Vec<(Sender, Answer)> {
+        let mut answers = Vec::new();
         let mut calls = Vec::new();
         let mut statements = Vec::new();
         for waiting in batch {
@@ -385,9 +393,11 @@ impl Home {
                     calls.push((prepared.len(), waiting.done));
                     statements.extend(prepared);
                 }
-                // Who is gone needs no answer.
-                Err(error) => drop(waiting.done.send(Err(error))),
+                Err(error) => answers.push((waiting.done, Err(error))),
             }
+        }
+        if calls.is_empty() {
+            return answers;
         }
         let mut outcome = self.log_statements(statements).await.map(Vec::into_iter).map_err(Arc::new);
         let alone = calls.len() == 1;
@@ -397,8 +407,9 @@ impl Home {
                 Err(error) if alone => Err(unwrap_error(error)),
                 Err(error) => Err(HomeError::Together(Some(Arc::clone(error)))),
             };
-            drop(done.send(answer));
+            answers.push((done, answer));
         }
+        answers
     }
 
     /// Checks who signed, before anything is stored.

@@ -106,6 +106,14 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock to a child process that was forked a moment ago and has not come to its
+        // `exec`. What can't be unlocked is unlocked when the last copy is closed.
+        drop(self.file.unlock());
+    }
+}
+
 /// Returns what a lock file says of its holder; `None` if it says nothing. Doesn't look whether it is held.
 pub fn holder(path: &Path) -> Result<Option<Holder>, FileError> {
     let mut text = String::new();
