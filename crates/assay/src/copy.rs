@@ -21,6 +21,8 @@ pub(crate) struct Copy {
     pub(crate) directory: PathBuf,
     /// How it was made, in a sentence.
     pub(crate) how: String,
+    /// Whether it is the embedded example.
+    pub(crate) is_example: bool,
 }
 
 /// Copies the embedded example.
@@ -35,7 +37,7 @@ pub(crate) fn of_example(home: &Home) -> Result<Copy> {
     }
     one_commit(&directory, "greeter: an example service")?;
     let how = format!("the example service, in a one-commit repository of its own in `{}`", directory.display());
-    Ok(Copy { directory, how })
+    Ok(Copy { directory, how, is_example: true })
 }
 
 /// Copies a project: a clean git work tree is cloned, anything else becomes a one-commit repository.
@@ -64,7 +66,7 @@ pub(crate) fn of_project(home: &Home, project: &Path) -> Result<Copy> {
                 &revision.commit[..12],
                 directory.display()
             );
-            Ok(Copy { directory, how })
+            Ok(Copy { directory, how, is_example: false })
         }
         _ => {
             let entries =
@@ -78,7 +80,7 @@ pub(crate) fn of_project(home: &Home, project: &Path) -> Result<Copy> {
                 project.display(),
                 directory.display()
             );
-            Ok(Copy { directory, how })
+            Ok(Copy { directory, how, is_example: false })
         }
     }
 }

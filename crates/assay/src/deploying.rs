@@ -54,6 +54,11 @@ pub(crate) fn directory(session: &Session<'_>, environment: &str, service: &str)
 pub(crate) fn deploy(session: &mut Session<'_>, request: &Request<'_>, resolved: &Resolved) -> Result<Deployed> {
     let environment = request.environment.strip_prefix("env:").unwrap_or(request.environment);
     let service = request.project.spec.project.name.clone();
+    let now = machine::now()?;
+    let (verdict, recorded) = judge::gate(session, request.project, resolved, environment, now, true)?;
+    let Some(recorded) = recorded.filter(|_| verdict.result == Outcome::Pass) else {
+        return Ok(Deployed { verdict, deployment: None, failure: None });
+    };
     let directory = directory(session, environment, &service);
     fs::create_dir_all(&directory).context("deploy", format!("making `{}`", directory.display()))?;
     let unfinished = match Journal::read(&directory)? {
@@ -64,11 +69,6 @@ pub(crate) fn deploy(session: &mut Session<'_>, request: &Request<'_>, resolved:
             None
         }
         None => None,
-    };
-    let now = machine::now()?;
-    let (verdict, recorded) = judge::gate(session, request.project, resolved, environment, now, true)?;
-    let Some(recorded) = recorded.filter(|_| verdict.result == Outcome::Pass) else {
-        return Ok(Deployed { verdict, deployment: None, failure: None });
     };
     let previous = previous(session, environment, &service)?;
     let mut journal = unfinished.unwrap_or_else(|| {

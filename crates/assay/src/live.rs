@@ -52,8 +52,8 @@ pub(crate) fn runbook<'a>(target: &'a Target<'a>, open: &'a Open<'a>, runtime: &
         Ok(format!("current → versions/{}", target.digest.short()))
     }));
     match &target.declared.kind {
-        EnvironmentKind::Service { run, health, variables, .. } => {
-            steps.push(Step::new("restart", move || restart(target, run, variables)).always());
+        EnvironmentKind::Service { run, health, variables, stop } => {
+            steps.push(Step::new("restart", move || restart(target, run, variables, stop)).always());
             steps.push(Step::new("health", move || healthy(target, health, runtime)));
         }
         EnvironmentKind::Release { check } => {
@@ -66,12 +66,12 @@ pub(crate) fn runbook<'a>(target: &'a Target<'a>, open: &'a Open<'a>, runtime: &
 /// Restarts what runs in a service's directory with the target's release; nothing for a release directory.
 pub(crate) fn restart_if_service(target: &Target<'_>) -> Result<()> {
     match &target.declared.kind {
-        EnvironmentKind::Service { run, variables, .. } => restart(target, run, variables).map(drop),
+        EnvironmentKind::Service { run, variables, stop, .. } => restart(target, run, variables, stop).map(drop),
         EnvironmentKind::Release { .. } => Ok(()),
     }
 }
 
-fn restart(target: &Target<'_>, run: &[String], variables: &BTreeMap<String, String>) -> Result<String> {
+fn restart(target: &Target<'_>, run: &[String], variables: &BTreeMap<String, String>, stop: &str) -> Result<String> {
     let mut argv = run.to_vec();
     let Some(program) = argv.first_mut() else {
         return Err(Failure::new(
@@ -85,6 +85,7 @@ fn restart(target: &Target<'_>, run: &[String], variables: &BTreeMap<String, Str
         release: release::version(&target.directory, &target.digest),
         argv,
         variables: environment(target, variables),
+        stop: stop.to_owned(),
     };
     let state = service::start(&plan)?;
     let pid = state.service.map_or(0, |service| service.pid);

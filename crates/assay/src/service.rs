@@ -39,6 +39,8 @@ pub(crate) struct ServicePlan {
     pub(crate) argv: Vec<String>,
     /// All its variables.
     pub(crate) variables: BTreeMap<String, String>,
+    /// Signal that asks it to end, as `SIGTERM`.
+    pub(crate) stop: String,
 }
 
 /// What `service.json` says.
@@ -180,7 +182,7 @@ async fn supervise(plan: &ServicePlan) -> std::io::Result<()> {
         write_state(plan, child.id(), ends.len(), "running")?;
         tokio::select! {
             _ = terminate.recv() => {
-                end(&mut child).await?;
+                end(&mut child, stop_signal(&plan.stop)).await?;
                 return write_state(plan, None, ends.len(), "stopped");
             }
             _ = child.wait() => {}
@@ -212,9 +214,18 @@ fn spawn(plan: &ServicePlan) -> std::io::Result<Child> {
         .spawn()
 }
 
-async fn end(child: &mut Child) -> std::io::Result<()> {
+fn stop_signal(name: &str) -> Signal {
+    match name {
+        "SIGINT" => Signal::INT,
+        "SIGQUIT" => Signal::QUIT,
+        "SIGHUP" => Signal::HUP,
+        _ => Signal::TERM,
+    }
+}
+
+async fn end(child: &mut Child, signal: Signal) -> std::io::Result<()> {
     if let Some(id) = child.id().and_then(ProcessId::of) {
-        id.signal(Signal::TERM);
+        id.signal(signal);
     }
     match tokio::time::timeout(STOP_GRACE, child.wait()).await {
         Ok(status) => status.map(|_how| ()),

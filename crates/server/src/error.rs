@@ -60,7 +60,7 @@ impl Problem {
     /// Who asks may not.
     pub(crate) fn denied(message: impl Into<String>) -> Problem {
         Problem::new(StatusCode::FORBIDDEN, "denied", ErrorCode::Denied, message)
-            .hint("ask an admin for a token with the role: `assay admin token --role ROLE --repository PATTERN`")
+            .hint("ask an admin for a token with the role: `assay admin token create NAME --role ROLE --repository PATTERN`")
     }
 
     /// The method is not offered.

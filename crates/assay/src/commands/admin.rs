@@ -264,6 +264,7 @@ pub(crate) fn grant(session: &mut Session<'_>, name: &str, role: &str, repositor
 }
 
 fn create(session: &mut Session<'_>, args: &CreateArgs) -> Result<Report> {
+    local(session, "giving a token")?;
     let token = grant(session, &args.name, &args.role, &args.repository)?;
     let json = json!({"name": args.name, "role": args.role, "repositories": args.repository, "token": token, "digest": Digest::of(token.as_bytes())});
     Ok(Report::yes(json, format!("{token}\nthis is the only time that the token is shown")))

@@ -12,6 +12,7 @@ use crate::machine;
 use crate::project::Project;
 use crate::release::{self, digest_of};
 use crate::report::Report;
+use crate::service;
 use crate::session::Session;
 
 /// Look at an environment: what should run there, and what does
@@ -19,6 +20,15 @@ use crate::session::Session;
 pub(crate) enum Command {
     Observe(ObserveArgs),
     Show(ShowArgs),
+    Stop(StopArgs),
+}
+
+/// Stop the service that was deployed to an environment; `assay deploy` or `assay rollback` starts it again
+#[derive(Debug, clap::Args)]
+pub(crate) struct StopArgs {
+    /// The environment, as declared in assay.toml
+    #[arg(value_name = "ENV")]
+    env: String,
 }
 
 /// Record what really runs in an environment, and say if it is not what was deployed
@@ -46,6 +56,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
     let report = match command {
         Command::Observe(args) => observe(&mut session, &project, &args.env),
         Command::Show(args) => show(&session, &project, &args.env),
+        Command::Stop(args) => stop(&session, &project, &args.env),
     };
     session.close()?;
     report
@@ -121,6 +132,18 @@ fn seen(session: &Session<'_>, project: &Project, environment: &str, artifact: &
             Ok((Some(digest_of(&program)?), None))
         }
     }
+}
+
+fn stop(session: &Session<'_>, project: &Project, environment: &str) -> Result<Report> {
+    let name = environment.strip_prefix("env:").unwrap_or(environment);
+    project.environment(name)?;
+    let (_, running) = deploying::running(session, name, &project.spec.project.name)?;
+    service::stop(&deploying::directory(session, name, &project.spec.project.name))?;
+    let text = match running {
+        Some(pid) => format!("stopped pid {pid} in {name}"),
+        None => format!("nothing ran in {name}"),
+    };
+    Ok(Report::yes(json!({"environment": name, "stopped": running}), text))
 }
 
 fn show(session: &Session<'_>, project: &Project, environment: &str) -> Result<Report> {

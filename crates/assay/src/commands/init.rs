@@ -60,13 +60,19 @@ pub(crate) fn files(directory: &Path, proposal: &Proposal) -> Result<Vec<(String
     let revision = source::revision(directory, &[]).context("source", "asking git about the project")?;
     let (repository, branch) = match &revision {
         Some(revision) => (revision.repository.clone(), revision.branch.clone().unwrap_or_else(|| "main".to_owned())),
-        None => (format!("file://{}", directory.display()), "main".to_owned()),
+        None => (format!("file://{}", directory.display()), unborn_branch(directory)),
     };
     let parsed = spec::Spec::parse(spec::FILE, proposal.text.as_bytes());
     let parsed = parsed.map_err(|problems| Failure::problems("init", &problems))?;
     let suites: Vec<String> = parsed.tests.iter().map(|test| test.name.clone()).collect();
     let policy = policy::starter(&proposal.environment, &repository, &branch, &suites);
     Ok(vec![(spec::FILE.to_owned(), proposal.text.clone()), (proposal.policy.clone(), policy)])
+}
+
+/// The branch that a repository without a commit is on.
+fn unborn_branch(directory: &Path) -> String {
+    let head = fs::read_to_string(directory.join(".git/HEAD")).unwrap_or_default();
+    head.trim().strip_prefix("ref: refs/heads/").unwrap_or("main").to_owned()
 }
 
 /// Writes files that are not there yet; one that is there is an error, before anything is written.

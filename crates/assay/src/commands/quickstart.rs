@@ -130,7 +130,7 @@ fn described(session: &mut Session<'_>, copy: &Copy, story: &mut Story<'_>) -> R
     if !copy.directory.join(build::spec::FILE).exists() {
         let proposal = init::propose(&copy.directory)?;
         let mut files = init::files(&copy.directory, &proposal)?;
-        on_free_port(&mut files)?;
+        on_free_port(&mut files, copy.is_example)?;
         init::write(&copy.directory, &files)?;
         let kind = if proposal.service {
             "a service"
@@ -169,11 +169,21 @@ fn described(session: &mut Session<'_>, copy: &Copy, story: &mut Story<'_>) -> R
     Ok(project)
 }
 
-/// Proposed ports that are taken on this machine are replaced by a free one.
-fn on_free_port(files: &mut [(String, String)]) -> Result<()> {
+/// The example is told its port, a free one if the proposed one is taken; of another project nobody knows how.
+fn on_free_port(files: &mut [(String, String)], is_example: bool) -> Result<()> {
     const PROPOSED: &str = "8080";
-    if TcpListener::bind(("127.0.0.1", 8080)).is_ok() {
+    if is_example {
+        for (_, text) in files.iter_mut() {
+            *text = text.replace("run = [\"greeter\"]", "run = [\"greeter\", \"--listen\", \"127.0.0.1:8080\"]");
+        }
+    }
+    let proposed = files.iter().any(|(_, text)| text.contains("127.0.0.1:8080"));
+    if !proposed || TcpListener::bind(("127.0.0.1", 8080)).is_ok() {
         return Ok(());
+    }
+    if !is_example {
+        return Err(Failure::new("port", "port 8080, where the health of the service would be asked, is in use")
+            .hint("stop what listens there, or write an assay.toml with another port into the project"));
     }
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let free = free.map_err(|error| Failure::new("port", "finding a free port").because(&error))?.port().to_string();

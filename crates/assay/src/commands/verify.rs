@@ -1,7 +1,7 @@
 //! `assay verify`
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Context as _, Failure, Result};
 use crate::judge;
 use crate::machine;
 use crate::report::Report;
@@ -11,8 +11,8 @@ use model::verdict::Outcome;
 
 /// Check integrity and authorship of an artifact and of every statement about it
 ///
-/// Signatures, signers, log proofs and checkpoints are checked against trust.json; nothing is signed or written, and no
-/// network is used. Policy is `assay gate`'s matter.
+/// The artifact's stored bytes are digested again; signatures, signers, log proofs and checkpoints are checked against
+/// trust.json. Nothing is signed or written, and no network is used. Policy is `assay gate`'s matter.
 ///
 /// REF is NAME[:TAG][@sha256:…], sha256:…, oci:DIR, or a path that contains `/`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,14 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let session = Session::open(context)?;
     let resolved = resolve(&session, &args.reference)?;
+    let blobs = &session.inputs().blobs;
+    if blobs.has(&resolved.digest).context("store", "looking for the artifact")? {
+        blobs.verify(&resolved.digest).map_err(|error| {
+            Failure::no("artifact-damaged", format!("the stored bytes of `{}`", resolved.name))
+                .because(&error)
+                .hint("assay admin fsck")
+        })?;
+    }
     let evidence = judge::evidence(&session, &resolved, None)?;
     let verdict = policy::integrity(&evidence, machine::now()?);
     session.close()?;

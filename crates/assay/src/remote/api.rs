@@ -70,7 +70,7 @@ impl Api {
         }
         if token.is_some_and(|token| token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(Failure::new("token", "the access token is empty or has characters that no token has")
-                .hint("ASSAY_TOKEN=… or `--token …`, as `assay admin token` printed it"));
+                .hint("ASSAY_TOKEN=… or `--token …`, as `assay admin token create NAME --role ROLE` printed it"));
         }
         Ok(Api { http: Http::new(address)?, token: token.map(str::to_owned), runtime })
     }

@@ -12,4 +12,8 @@ mod foreign_registry;
 
 mod guide;
 
+mod bad_input;
+
+mod serving;
+
 mod tamper;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::place::{Place, git};
 
 /// A project without a compiler: its home is small, and still has every kind of file.
-fn small(place: &Place) -> PathBuf {
+pub(crate) fn small(place: &Place) -> PathBuf {
     let project = place.work().join("small");
     fs::create_dir(&project).expect("a directory");
     fs::write(
