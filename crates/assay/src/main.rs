@@ -4,6 +4,8 @@
 //! `__service` are other processes of the same binary: the sandbox's supervisor, the signer, and a service's keeper.
 
 #![forbid(unsafe_code)]
+// The doc comments of commands are their help, read on a terminal, not by rustdoc.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, rustdoc::bare_urls)]
 
 mod cli;
 mod commands;

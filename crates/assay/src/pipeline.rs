@@ -133,7 +133,9 @@ fn on_free_port(model: &Environment) -> Result<Environment> {
             "port {port} is in use, and neither `run` nor `variables` of the environment names it, so the scratch \
              environment cannot be given another"
         );
-        return Err(Failure::new("port", message).hint("name the port in `run` or `variables`, or stop what listens on it"));
+        return Err(
+            Failure::new("port", message).hint("name the port in `run` or `variables`, or stop what listens on it")
+        );
     }
     Ok(environment)
 }

@@ -163,7 +163,8 @@ impl<'c> Session<'c> {
                 Session::remote(context, trust, &url, token.as_deref())
             }
             Err(error @ HomeError::Ledger(_)) => {
-                Err(Failure { code: "ledger-damaged", ..of_home("opening the ledger", error) }.hint("assay admin reindex"))
+                Err(Failure { code: "ledger-damaged", ..of_home("opening the ledger", error) }
+                    .hint("assay admin reindex"))
             }
             Err(error) => Err(of_home("opening the data directory", error)),
         }

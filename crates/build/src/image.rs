@@ -37,7 +37,7 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 pub struct Spec {
     /// Seconds since the epoch: the time of every file and of the image; the commit's.
     pub epoch_unix_s: i64,
-    /// `amd64`, `arm64`: see [`architecture`].
+    /// `amd64`, `arm64`: as OCI names them.
     pub architecture: String,
     /// Program and arguments that the container starts.
     pub entrypoint: Vec<String>,

@@ -1,6 +1,6 @@
 //! The rules: a closed set, one file for each.
 //!
-//! A rule reads its parameters, looks at a [`Case`] and says what it looked for, what it found and what would help. It
+//! A rule reads its parameters, looks at a `Case` and says what it looked for, what it found and what would help. It
 //! never looks at another rule, but for [`logged`], which is judged last over all that the others used.
 
 pub mod age;

@@ -59,8 +59,9 @@ impl Problem {
 
     /// Who asks may not.
     pub(crate) fn denied(message: impl Into<String>) -> Problem {
-        Problem::new(StatusCode::FORBIDDEN, "denied", ErrorCode::Denied, message)
-            .hint("ask an admin for a token with the role: `assay admin token create NAME --role ROLE --repository PATTERN`")
+        Problem::new(StatusCode::FORBIDDEN, "denied", ErrorCode::Denied, message).hint(
+            "ask an admin for a token with the role: `assay admin token create NAME --role ROLE --repository PATTERN`",
+        )
     }
 
     /// The method is not offered.

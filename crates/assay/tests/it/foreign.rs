@@ -34,7 +34,11 @@ pub(crate) fn stock_verifier_accepts(place: &Place, project: &Path) {
         let file = out.join(format!("bundle-{index}.json"));
         fs::write(&file, bundle.to_string()).expect("a file");
         sigstore_js(&root, &key, &file).exits(0);
-        for pointer in ["/dsseEnvelope/payload", "/dsseEnvelope/signatures/0/sig", "/verificationMaterial/tlogEntries/0/canonicalizedBody"] {
+        for pointer in [
+            "/dsseEnvelope/payload",
+            "/dsseEnvelope/signatures/0/sig",
+            "/verificationMaterial/tlogEntries/0/canonicalizedBody",
+        ] {
             let mut tampered = (*bundle).clone();
             let field = tampered.pointer_mut(pointer).expect(pointer);
             let text = field.as_str().expect("base64").to_owned();

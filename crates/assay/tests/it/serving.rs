@@ -53,7 +53,8 @@ fn fetch(server: &Server, path: &str, token: Option<&str>) -> (String, Vec<u8>) 
 fn commands_answer_the_same_through_the_server() {
     let place = Place::new("serving");
     let project = small(&place);
-    let questions: [&[&str]; 4] = [&["why", "production"], &["why", "small"], &["verify", "small"], &["env", "show", "production"]];
+    let questions: [&[&str]; 4] =
+        [&["why", "production"], &["why", "small"], &["verify", "small"], &["env", "show", "production"]];
     let ask = |arguments: &[&str]| {
         let mut answer = place.json(&project, 0, arguments);
         if let Some(object) = answer.as_object_mut() {

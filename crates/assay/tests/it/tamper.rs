@@ -45,7 +45,8 @@ check = ["/bin/true"]
 "#,
     )
     .expect("assay.toml");
-    fs::write(project.join("policy.toml"), "version = 1\nname = \"production\"\n\n[[rules]]\nrule = \"logged\"\n").expect("a policy");
+    fs::write(project.join("policy.toml"), "version = 1\nname = \"production\"\n\n[[rules]]\nrule = \"logged\"\n")
+        .expect("a policy");
     git(&project, &["init", "--quiet"]);
     place.assay(&project, &["lock"]).exits(0);
     git(&project, &["add", "--all"]);
@@ -92,7 +93,8 @@ fn a_flipped_byte_in_any_file_is_found_and_named() {
         write(path, &changed, mode.permissions().mode(), times);
         let ran = place.assay(&project, &["admin", "fsck", "--json"]).exits(1);
         let found = ran.json();
-        let named = found["findings"].as_array().expect("findings").iter().any(|f| f["path"] == path.to_str().expect("UTF-8"));
+        let named =
+            found["findings"].as_array().expect("findings").iter().any(|f| f["path"] == path.to_str().expect("UTF-8"));
         assert!(named, "{}: {found}", path.display());
         write(path, &bytes, mode.permissions().mode(), times);
     }

@@ -61,7 +61,9 @@ pub(super) fn failure(address: &Address, answer: &Answer) -> Failure {
     }
     failure.hint = match (code, error["hint"].as_str()) {
         (_, Some(hint)) => Some(shown(hint.as_bytes())),
-        ("unauthorized", None) => Some("ASSAY_TOKEN=… or `--token …`, as `assay admin token create NAME --role ROLE` prints it".to_owned()),
+        ("unauthorized", None) => {
+            Some("ASSAY_TOKEN=… or `--token …`, as `assay admin token create NAME --role ROLE` prints it".to_owned())
+        }
         (_, None) => None,
     };
     failure
