@@ -8,7 +8,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from measure import RaceError, Row, run
+from measure import RaceError, run
 
 
 class Project:
@@ -101,10 +101,10 @@ def build(bench):
         raise RaceError("`strace` is needed: apt-get install strace")
     project, bare = bench.project(), bench.bare()
     rows = [
-        Row("build, CPU", "s", "bare"),
-        Row("build, CPU", "s", "strace -f"),
-        Row("build, wall of the run statement", "s", "bare"),
-        Row("build, wall of the whole command", "s", "bare"),
+        bench.row("build, CPU", "s", "bare"),
+        bench.row("build, CPU", "s", "strace -f"),
+        bench.row("build, wall of the run statement", "s", "bare"),
+        bench.row("build, wall of the whole command", "s", "bare"),
     ]
     for number in range(bench.runs(10)):
         bench.say(f"build {number + 1}: ours, bare, strace")
@@ -120,17 +120,16 @@ def build(bench):
         rows[3].add(ours.wall_s, bare_wall_s)
         for row in rows:
             row.remark = f"level {report['level']}, complete: {report['complete']}, {report['undeclared']} undeclared"
-    return rows
 
 
 def unchanged(bench):
     """`assay build` and `assay lock` with nothing changed, beside `cargo build` with nothing changed."""
     project, bare = bench.project(), bench.bare()
     rows = [
-        Row("unchanged build, wall", "s", "cargo build"),
-        Row("unchanged build, CPU", "s", "cargo build"),
-        Row("unchanged lock, wall", "s", "the goal"),
-        Row("unchanged lock, CPU", "s", "the goal"),
+        bench.row("unchanged build, wall", "s", "cargo build"),
+        bench.row("unchanged build, CPU", "s", "cargo build"),
+        bench.row("unchanged lock, wall", "s", "the goal"),
+        bench.row("unchanged lock, CPU", "s", "the goal"),
     ]
     if not bare.is_built():
         bare.build()
@@ -145,4 +144,3 @@ def unchanged(bench):
         rows[1].add(ours.cpu_s, cargo_cpu_s)
         rows[2].add(lock.wall_s, 1.0)
         rows[3].add(lock.cpu_s, 1.0)
-    return rows

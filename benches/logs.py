@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from measure import Row, run
+from measure import run
 
 
 def pairs(bench, race, *arguments):
@@ -16,29 +16,25 @@ def pairs(bench, race, *arguments):
 
 def append(bench):
     """Durable appends per second, one statement and 64 statements a call."""
-    rows = []
     for batch, statements in ((1, 64), (64, 1024)):
         bench.say(f"append in batches of {batch}")
         limit = "write the envelopes, fsync"
-        wall = Row(f"append, batches of {batch}", "statements/s", limit)
-        cpu = Row(f"append, batches of {batch}, CPU", "ms/statement", limit)
+        wall = bench.row(f"append, batches of {batch}", "statements/s", limit)
+        cpu = bench.row(f"append, batches of {batch}, CPU", "ms/statement", limit)
         for pair in pairs(bench, f"append-{batch}", "append", batch, statements, bench.runs(10)):
             wall.add(*(statements / pair[side]["wall_s"] for side in ("ours", "limit")))
             cpu.add(*(1000 * pair[side]["cpu_s"] / statements for side in ("ours", "limit")))
             wall.remark = f"{pair['about']['bytes'] // statements} bytes an envelope"
-        rows += [wall, cpu]
-    return rows
 
 
 def verify(bench):
     """Bundles opened per second on one core, beside the bare signature."""
     bench.say("verify")
     count = 2000
-    row = Row("verify a bundle, per CPU second", "1/s", "bare P-256")
-    parse = Row("parse a bundle, per CPU second", "1/s", "bare P-256")
+    row = bench.row("verify a bundle, per CPU second", "1/s", "bare P-256")
+    parse = bench.row("parse a bundle, per CPU second", "1/s", "bare P-256")
     for pair in pairs(bench, "verify", "verify", count, bench.runs(10)):
         limit = count / pair["limit"]["cpu_s"]
         row.add(count / pair["ours"]["cpu_s"], limit)
         parse.add(count / max(pair["about"]["parse"]["cpu_s"], 0.01), limit)
         row.remark = f"{pair['about']['bundle_bytes']} bytes"
-    return [row, parse]

@@ -16,7 +16,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-from measure import RaceError, Row, cpu_s_of, run
+from measure import RaceError, cpu_s_of, run
 
 DOCKER_REGISTRY = "/usr/bin/docker-registry"
 REPOSITORY = "bench/image"
@@ -246,7 +246,7 @@ def registry(bench):
         f"pull of {blobs} blobs of 64 KiB",
         f"{CLIENTS * GETS_PER_CLIENT} manifest GETs",
     ]
-    rows = {name: (Row(f"{name}, CPU", "s", "docker-registry"), Row(f"{name}, wall", "s", "docker-registry")) for name in names}
+    rows = {name: (bench.row(f"{name}, CPU", "s", "docker-registry"), bench.row(f"{name}, wall", "s", "docker-registry")) for name in names}
     servers = []
     try:
         servers.append(start_ours(bench))
@@ -262,4 +262,3 @@ def registry(bench):
     finally:
         for server in servers:
             server.stop()
-    return [row for pair in rows.values() for row in pair]
