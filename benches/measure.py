@@ -69,7 +69,12 @@ def run(argv, cwd, variables=None, log=None):
     start = time.monotonic()
     with open(log, "ab") as errors:
         process = subprocess.Popen(argv, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
-        stdout = process.stdout.read()
+        try:
+            stdout = process.stdout.read()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
         _, status, usage = os.wait4(process.pid, 0)
     wall_s = time.monotonic() - start
     process.returncode = os.waitstatus_to_exitcode(status)

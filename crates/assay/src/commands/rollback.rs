@@ -89,7 +89,9 @@ fn candidates(session: &Session<'_>, project: &Project, environment: &str) -> Re
     let skip = if broken.is_empty() { present } else { None };
     let mut out: Vec<Digest> = Vec::new();
     for digest in live {
-        if Some(digest) != skip && !broken.contains(&digest) && !out.contains(&digest) {
+        // What was live when another attempt at the very same digest failed is still what was good.
+        let is_broken = broken.contains(&digest) && Some(digest) != present;
+        if Some(digest) != skip && !is_broken && !out.contains(&digest) {
             out.push(digest);
         }
     }
