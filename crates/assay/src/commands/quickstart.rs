@@ -68,8 +68,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Report> {
         .as_ref()
         .ok()
         .map(|(project, _)| deploying::directory(&session, "production", &project.spec.project.name));
-    if let (Some(directory), false) = (&service, args.keep) {
-        service::stop(directory)?;
+    let started = service.filter(|directory| directory.join("service.json").exists());
+    if let (Some(directory), false) = (started, args.keep) {
+        service::stop(&directory)?;
         story.tell("stop", "stopped the service (`--keep` leaves it running)", None);
     }
     session.close()?;
