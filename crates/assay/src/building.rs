@@ -105,7 +105,7 @@ pub(crate) fn run_plan(
         log: directory.file("log"),
         collect: directory.collected(),
         scratch: directory.file("scratch"),
-        path: std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned()),
+        path: path_of(sources),
         deny: vec![context.home.keys()],
     };
     let outcome = sandbox::run(plan, &host, on_output).map_err(|error| {
@@ -118,6 +118,14 @@ pub(crate) fn run_plan(
     let trace = keep(inputs, &host.trace)?;
     let log = keep(inputs, &host.log)?;
     Ok(Ran { outcome, directory, trace, log })
+}
+
+/// Where programs are found without a mount view: the pinned toolchains in the store, then the system's directories.
+fn path_of(sources: &BTreeMap<String, PathBuf>) -> String {
+    let toolchains = sources.values().map(|tree| tree.join("bin")).filter(|bin| bin.join("cargo").is_file());
+    let mut path: Vec<String> = toolchains.map(|bin| bin.to_string_lossy().into_owned()).collect();
+    path.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(str::to_owned));
+    path.join(":")
 }
 
 fn keep(inputs: &StoreInputs, path: &Path) -> Result<Digest> {

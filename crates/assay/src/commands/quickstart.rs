@@ -90,12 +90,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Report> {
 fn chain(session: &mut Session<'_>, copy: &Copy, story: &mut Story<'_>) -> Result<(Project, bool)> {
     let project = described(session, copy, story)?;
     let built = builds::build(session, &project, false)?;
-    let complete = if built.complete() { "complete" } else { "not complete" };
-    story.tell(
-        "build",
-        &format!("hermetic build at level {}, {complete}; run", built.level()),
-        Some(built.run_payload.to_string()),
-    );
+    let kind = if built.complete() { "hermetic build, complete," } else { "build, not complete," };
+    story.tell("build", &format!("{kind} at level {}; run", built.level()), Some(built.run_payload.to_string()));
     for output in &built.recipe.outputs {
         story.tell("artifact", &output.name, Some(output.digest.to_string()));
     }
@@ -255,7 +251,7 @@ fn closing(context: &Context, directory: &Path, passed: bool) -> String {
         Some(_) => format!("ASSAY_HOME={} ", context.home.root().display()),
         None => String::new(),
     };
-    let first = if passed { "why env:production" } else { "gate …" };
+    let first = if passed { "why env:production" } else { "gate NAME --env production" };
     format!(
         "try:\n  {home}{assay} {first} --project {}\n  {home}{assay} serve --anonymous-read      # then open http://127.0.0.1:8470/\n  {home}{assay} admin fsck",
         directory.display()

@@ -201,6 +201,52 @@ fn quickstart_takes_the_example_to_production() {
     assert_eq!(place.json(&place.work(), 0, &["admin", "fsck"])["result"], "pass");
 }
 
+/// A program without dependencies: what is no service is deployed as a release directory with a check.
+fn tool(place: &Place) -> PathBuf {
+    let project = place.work().join("tool");
+    fs::create_dir_all(project.join("src")).expect("a directory");
+    let write = |name: &str, text: &str| fs::write(project.join(name), text).expect("a file");
+    write("Cargo.toml", "[package]\nname = \"tool\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n");
+    write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"tool\"\nversion = \"0.1.0\"\n");
+    write("src/main.rs", "fn main() {\n    println!(\"tool 0.1.0\");\n}\n\n#[test]\nfn works() {}\n");
+    project
+}
+
+#[test]
+fn quickstart_of_another_project_writes_nothing_into_it() {
+    let place = Place::new("other-project");
+    let project = tool(&place);
+    let story = place.json(&place.work(), 0, &["quickstart", "tool"]);
+    assert_eq!(story["result"], "pass", "{story}");
+    let mut names: Vec<_> =
+        fs::read_dir(&project).expect("readable").map(|entry| entry.expect("an entry").file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["Cargo.lock", "Cargo.toml", "src"]);
+    fs::rename(project.join("src/main.rs"), project.join("src/lib.rs")).expect("renamed");
+    let error = place.json(&place.work(), 2, &["quickstart", "tool"]);
+    assert!(error["error"]["message"].as_str().expect("a message").contains("`tool` is a library"), "{error}");
+}
+
+/// Where the machine allows no namespaces, the level is said, never lowered silently, and the gate refuses by its rule.
+#[test]
+fn without_namespaces_quickstart_runs_to_the_gate_and_is_refused() {
+    let place = Place::new("trace-only");
+    tool(&place);
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" quickstart tool";
+    let mut program = place.program(&place.work());
+    let output = Command::new("unshare")
+        .args(["-Ur", "sh", "-c", script, env!("CARGO_BIN_EXE_assay")])
+        .current_dir(place.work())
+        .env_clear()
+        .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .output();
+    program.env_clear();
+    let ran = ran(output.expect("unshare runs")).exits(1);
+    for part in ["at level trace-only", "fail complete-hermetic-build", "--security-opt"] {
+        assert!(ran.stderr.contains(part), "`{part}` is not in:\n{}", ran.stderr);
+    }
+}
+
 #[test]
 fn the_pipeline_itself_is_tested() {
     // M7.1
