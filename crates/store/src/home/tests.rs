@@ -146,7 +146,8 @@ async fn a_missing_or_newer_head_outside_refuses_to_sign() {
     assert_eq!(home.log().receipt(0).expect("readable").body, first[0].body);
     // What is there already needs no signature.
     assert_eq!(home.append(vec![envelope], now()).await.expect("known")[0].index, 0);
-    drop(home);
+    // Closed, not dropped: a dropped ledger removes its WAL in its own time, under the hands of who copies.
+    home.close().await.expect("closed");
 
     // Another history of the same length.
     let diverged = sample.scratch.path().join("diverged");
