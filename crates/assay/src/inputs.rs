@@ -36,7 +36,7 @@ impl Inputs for StoreInputs {
     }
 
     fn import(&self, entries: Vec<TreeEntry>) -> Result<Tree, InputsError> {
-        let entries = entries.into_iter().map(|entry| (entry.path, source(entry.source)));
+        let entries = entries.into_iter().map(|entry| (entry.path, self.source(entry.source)));
         self.trees.import(entries, None).map(|(_, tree)| tree).map_err(of_trees)
     }
 
@@ -45,11 +45,14 @@ impl Inputs for StoreInputs {
     }
 }
 
-fn source(source: TreeSource) -> Source {
-    match source {
-        TreeSource::File { path, executable } => Source::File { path, executable },
-        TreeSource::Bytes { bytes, executable } => Source::Bytes { bytes, executable },
-        TreeSource::Link(target) => Source::Link { target },
+impl StoreInputs {
+    fn source(&self, source: TreeSource) -> Source {
+        match source {
+            TreeSource::File { path, executable } => Source::File { path, executable },
+            TreeSource::Held { digest, executable } => Source::File { path: self.blobs.path(&digest), executable },
+            TreeSource::Bytes { bytes, executable } => Source::Bytes { bytes, executable },
+            TreeSource::Link(target) => Source::Link { target },
+        }
     }
 }
 

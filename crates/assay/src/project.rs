@@ -1,8 +1,9 @@
-//! A project's files as a command needs them: `assay.toml`, `assay.lock`, `Cargo.lock` and the source tree.
+//! A project's files as a command needs them: `assay.toml`, `assay.lock`, lock files and the source tree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use build::ecosystem;
 use build::inputs::{Inputs, TreeEntry, TreeSource};
 use build::lock::Lock;
 use build::source::{self, Kind};
@@ -40,12 +41,14 @@ impl Project {
         Ok(Project { directory, spec })
     }
 
-    /// Reads `assay.lock`, and refuses one that does not fit `assay.toml` and `Cargo.lock`.
+    /// Reads `assay.lock`, and refuses one that does not fit `assay.toml` and the lock files.
     pub(crate) fn lock(&self) -> Result<Lock> {
         let lock = self.lock_as_it_is()?.ok_or_else(|| {
             Failure::new("no-lock", format!("`{}` has no assay.lock", self.directory.display())).hint("assay lock")
         })?;
-        let stale = lock.stale(&self.spec, self.cargo_lock()?.as_deref());
+        let files = ecosystem::project_files(&self.directory, &self.spec)
+            .map_err(|error| Failure::new("lock-file", "reading the project's lock files").because(&error))?;
+        let stale = lock.stale(&self.spec, &files);
         match stale.split_first() {
             None => Ok(lock),
             Some((first, others)) => {
@@ -61,10 +64,6 @@ impl Project {
         let path = self.directory.join(build::lock::FILE);
         let Some(bytes) = optional(&path)? else { return Ok(None) };
         Lock::parse(build::lock::FILE, &bytes).map(Some).map_err(|problem| Failure::problems("lock", &[problem]))
-    }
-
-    fn cargo_lock(&self) -> Result<Option<Vec<u8>>> {
-        optional(&self.directory.join("Cargo.lock"))
     }
 
     /// The environment of a name.

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::cargo_lock;
+use crate::ecosystem::LOCK_FILE_SIZE_MAX;
+use crate::ecosystem::cargo::lock_file;
 use crate::problem::Problem;
 use crate::spec::{self, Spec};
 
@@ -55,7 +56,7 @@ impl Files {
     /// Reads the files of a project's directory; `manifests` are relative paths, as `source::files` finds them.
     pub fn read(project: &Path, manifests: &[String]) -> Result<Files, CheckError> {
         let spec = read(project, spec::FILE)?.ok_or_else(|| CheckError::NoSpec(project.join(spec::FILE)))?;
-        let mut files = Files { spec: Some(spec), cargo_lock: read(project, cargo_lock::FILE)?, manifests: Vec::new() };
+        let mut files = Files { spec: Some(spec), cargo_lock: read(project, lock_file::FILE)?, manifests: Vec::new() };
         for manifest in manifests {
             files.manifests.extend(read(project, manifest)?);
         }
@@ -66,7 +67,7 @@ impl Files {
 fn read(project: &Path, name: &str) -> Result<Option<File>, CheckError> {
     let path = project.join(name);
     match fs::metadata(&path) {
-        Ok(metadata) if metadata.len() > cargo_lock::SIZE_MAX as u64 => {
+        Ok(metadata) if metadata.len() > LOCK_FILE_SIZE_MAX => {
             Err(CheckError::Read { path, source: io::Error::other("larger than any such file") })
         }
         Ok(_) => match fs::read(&path) {

@@ -13,7 +13,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cargo_lock;
+use crate::ecosystem::cargo::lock_file;
 use crate::problem::Problem;
 
 use manifest::Manifest;
@@ -155,19 +155,19 @@ fn look(directory: &Path, owner: &str) -> Result<Findings, InitError> {
 }
 
 fn read_lock(directory: &Path) -> Result<Vec<system::Locked>, InitError> {
-    let path = directory.join(cargo_lock::FILE);
+    let path = directory.join(lock_file::FILE);
     if !path.is_file() {
         let above = directory
             .ancestors()
             .skip(1)
-            .find(|above| above.join(cargo_lock::FILE).is_file() && above.join("Cargo.toml").is_file());
+            .find(|above| above.join(lock_file::FILE).is_file() && above.join("Cargo.toml").is_file());
         return Err(match above {
             Some(root) => InitError::Member { member: directory.to_owned(), root: root.to_owned() },
             None => InitError::NoCargoLock(path),
         });
     }
     let bytes = fs::read(&path).map_err(|source| InitError::Read { path, source })?;
-    cargo_lock::parse(cargo_lock::FILE, &bytes).map_err(|problem| InitError::Manifest(Box::new(problem)))?;
+    lock_file::parse(lock_file::FILE, &bytes).map_err(|problem| InitError::Manifest(Box::new(problem)))?;
     Ok(system::read(&bytes))
 }
 

@@ -63,6 +63,13 @@ pub enum TreeSource {
         /// Whether it may be executed.
         executable: bool,
     },
+    /// A blob that the store holds.
+    Held {
+        /// Its digest.
+        digest: Digest,
+        /// Whether it may be executed.
+        executable: bool,
+    },
     /// A symbolic link with this target.
     Link(String),
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! assay.toml ─ spec ─┐
-//! Cargo.lock ─ lock ─┴─ plan ─ (sandbox runs it) ─ record ─ compare
+//! lock files ─ lock ─┴─ plan ─ (sandbox runs it) ─ record ─ compare
 //! ```
 //!
 //! This crate knows what a build is; it signs nothing and names neither HTTP nor a database. What it must read or
@@ -23,15 +23,7 @@ pub mod check;
 
 pub mod inputs;
 
-pub mod cargo_lock;
-
-mod cargo_config;
-
-pub mod crates;
-
-pub mod git;
-
-pub mod vendor;
+pub mod ecosystem;
 
 pub mod dpkg;
 

@@ -1,11 +1,9 @@
-//! `assay.lock`, version 1: the machine-written pin of everything that a build reads beside its source.
+//! `assay.lock`, version 2: the machine-written pin of everything that a build reads beside its source.
 //!
 //! ```toml
 //! # Written by `assay lock`; do not edit. Run `assay lock` to write it anew.
-//! version = 1
+//! version = 2
 //! spec = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-//! cargo-lock = "sha256:60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
-//! vendor = "sha256:fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13"
 //! tier = "T0"
 //! cpus = 2
 //! output-format = 1
@@ -26,14 +24,24 @@
 //! version = "rustc 1.95.0 (59807616e 2026-04-14)"
 //! tree = "sha256:…"
 //!
+//! [[lock-file]]
+//! path = "Cargo.lock"
+//! kind = "cargo"
+//! digest = "sha256:60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
+//! tree = "sha256:fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13"
+//!
 //! [[dependency]]
 //! name = "serde"
 //! version = "1.0.219"
+//! ecosystem = "cargo"
 //! kind = "registry"
 //! source = "registry+https://github.com/rust-lang/crates.io-index"
 //! digest = "sha256:…"
 //! purl = "pkg:cargo/serde@1.0.219"
 //! ```
+//!
+//! The lock files of one ecosystem share one tree of dependencies, so each of them names the same. A dependency that two
+//! lock files of an ecosystem name stands once.
 //!
 //! It holds no path of a machine, no time, no user. Only the exact bytes that [`Lock::to_text`] writes are read back, so
 //! an edit by hand, or a merge gone wrong, is refused rather than guessed at.
@@ -43,7 +51,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use wire::digest::Digest;
 
-use crate::cargo_lock;
+use crate::ecosystem::{Ecosystem, LockFileKind, ProjectFile};
 use crate::image::OUTPUT_FORMAT;
 use crate::problem::Problem;
 use crate::spec::Spec;
@@ -56,6 +64,12 @@ pub const SIZE_MAX: usize = 16 * 1024 * 1024;
 
 const HEADER: &str = "# Written by `assay lock`; do not edit. Run `assay lock` to write it anew.\n";
 
+/// The version that is written and read.
+const VERSION: u32 = 2;
+
+/// What a plan calls the tree of what `[[fetch]]` names.
+pub(crate) const FETCHED_KEY: &str = "fetched";
+
 /// The command that mends a stale lock.
 const MEND: &str = "run `assay lock`";
 
@@ -66,10 +80,8 @@ pub struct Lock {
     version: u32,
     /// Digest of the bytes of `assay.toml`.
     pub spec: Digest,
-    /// Digest of the bytes of `Cargo.lock`; `None` for a project without Cargo.
-    pub cargo_lock: Option<Digest>,
-    /// Digest of the tree of all dependencies; `None` if there are none.
-    pub vendor: Option<Digest>,
+    /// Digest of the tree of what `[[fetch]]` names; `None` if there is none.
+    pub fetched: Option<Digest>,
     /// Determinism tier.
     pub tier: String,
     /// How many CPUs a build sees.
@@ -81,9 +93,18 @@ pub struct Lock {
     /// Toolchains, by name.
     #[serde(default, rename = "toolchain")]
     pub toolchains: Vec<Toolchain>,
-    /// Dependencies, by name and version.
+    /// Lock files of the project, by path.
+    #[serde(default, rename = "lock-file")]
+    pub lock_files: Vec<LockFile>,
+    /// Dependencies, by ecosystem, name and version.
     #[serde(default, rename = "dependency")]
     pub dependencies: Vec<Dependency>,
+}
+
+/// The one field that every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 /// The pinned base.
@@ -127,42 +148,65 @@ pub struct Toolchain {
     pub tree: Digest,
 }
 
-/// A pinned dependency.
+/// A lock file of the project.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct LockFile {
+    /// Path below the project's root.
+    pub path: String,
+    /// Its format.
+    pub kind: LockFileKind,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Digest of the tree of all dependencies of its ecosystem; `None` if there are none.
+    pub tree: Option<Digest>,
+}
+
+/// A pinned dependency.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Dependency {
-    /// Crate name.
+    /// Whose it is; `None` for what `[[fetch]]` names.
+    pub ecosystem: Option<Ecosystem>,
+    /// Package name; the path inside for what `[[fetch]]` names.
     pub name: String,
-    /// Version.
+    /// Version; empty where there is none.
     pub version: String,
+    /// As the lock file spells it: a registry, a repository, a URL.
+    pub source: String,
+    /// File name, where a version has several files.
+    pub file: Option<String>,
     /// Where its bytes come from.
     pub kind: DependencyKind,
-    /// As `Cargo.lock` spells it.
-    pub source: String,
     /// Commit of a git dependency.
     pub commit: Option<String>,
-    /// Digest of the `.crate` file; of the package's tree for a git dependency.
+    /// What the lock file pins its bytes by, where that is not `digest` itself.
+    pub integrity: Option<Digest>,
+    /// SHA-256 of the bytes that are kept; of the package's tree for a git dependency.
     pub digest: Digest,
     /// Package URL.
     pub purl: String,
 }
 
 /// Where a dependency's bytes come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DependencyKind {
-    /// A crate registry.
+    /// A package registry.
     Registry,
     /// A git repository.
     Git,
+    /// A URL that the lock file or `[[fetch]]` names.
+    Url,
 }
 
 impl DependencyKind {
-    /// Returns `registry` or `git`.
+    /// Returns `registry`, `git` or `url`.
     pub fn name(self) -> &'static str {
         match self {
             DependencyKind::Registry => "registry",
             DependencyKind::Git => "git",
+            DependencyKind::Url => "url",
         }
     }
 }
@@ -170,14 +214,14 @@ impl DependencyKind {
 /// What a lock is made of; everything else follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
-    /// Digest of the bytes of `Cargo.lock`.
-    pub cargo_lock: Option<Digest>,
-    /// Digest of the tree of all dependencies.
-    pub vendor: Option<Digest>,
+    /// Digest of the tree of what `[[fetch]]` names.
+    pub fetched: Option<Digest>,
     /// The base.
     pub base: Base,
     /// Toolchains.
     pub toolchains: Vec<Toolchain>,
+    /// Lock files.
+    pub lock_files: Vec<LockFile>,
     /// Dependencies.
     pub dependencies: Vec<Dependency>,
 }
@@ -187,18 +231,19 @@ impl Lock {
     pub fn new(spec: &Spec, mut pins: Pins) -> Lock {
         pins.base.packages.sort_by(|a, b| a.name.cmp(&b.name));
         pins.toolchains.sort_by(|a, b| a.name.cmp(&b.name));
-        let key = |d: &Dependency| (d.name.clone(), d.version.clone(), d.source.clone());
-        pins.dependencies.sort_by_key(key);
+        pins.lock_files.sort_by(|a, b| a.path.cmp(&b.path));
+        pins.dependencies.sort();
+        pins.dependencies.dedup();
         Lock {
-            version: 1,
+            version: VERSION,
             spec: spec.digest,
-            cargo_lock: pins.cargo_lock,
-            vendor: pins.vendor,
+            fetched: pins.fetched,
             tier: spec.build.tier.name().to_owned(),
             cpus: spec.build.cpus,
             output_format: OUTPUT_FORMAT,
             base: pins.base,
             toolchains: pins.toolchains,
+            lock_files: pins.lock_files,
             dependencies: pins.dependencies,
         }
     }
@@ -211,10 +256,9 @@ impl Lock {
     /// Returns the file's text.
     pub fn to_text(&self) -> String {
         let mut out = HEADER.to_owned();
-        out.push_str("version = 1\n");
+        out.push_str(&format!("version = {VERSION}\n"));
         line(&mut out, "spec", &self.spec);
-        optional(&mut out, "cargo-lock", self.cargo_lock.as_ref());
-        optional(&mut out, "vendor", self.vendor.as_ref());
+        optional(&mut out, "fetched", self.fetched.as_ref());
         line(&mut out, "tier", &self.tier);
         out.push_str(&format!("cpus = {}\noutput-format = {}\n", self.cpus, self.output_format));
         out.push_str("\n[base]\n");
@@ -234,13 +278,23 @@ impl Lock {
             line(&mut out, "version", &toolchain.version);
             line(&mut out, "tree", &toolchain.tree);
         }
+        for file in &self.lock_files {
+            out.push_str("\n[[lock-file]]\n");
+            line(&mut out, "path", &file.path);
+            line(&mut out, "kind", &file.kind.name());
+            line(&mut out, "digest", &file.digest);
+            optional(&mut out, "tree", file.tree.as_ref());
+        }
         for dependency in &self.dependencies {
             out.push_str("\n[[dependency]]\n");
             line(&mut out, "name", &dependency.name);
             line(&mut out, "version", &dependency.version);
+            optional(&mut out, "ecosystem", dependency.ecosystem.map(Ecosystem::name).as_ref());
             line(&mut out, "kind", &dependency.kind.name());
             line(&mut out, "source", &dependency.source);
+            optional(&mut out, "file", dependency.file.as_ref());
             optional(&mut out, "commit", dependency.commit.as_ref());
+            optional(&mut out, "integrity", dependency.integrity.as_ref());
             line(&mut out, "digest", &dependency.digest);
             line(&mut out, "purl", &dependency.purl);
         }
@@ -256,12 +310,16 @@ impl Lock {
         }
         let text = std::str::from_utf8(bytes)
             .map_err(|_| Problem::at(file, "", 0, "the file is not UTF-8 text".to_owned(), mend()))?;
-        let lock: Lock = toml::from_str(text)
-            .map_err(|error| Problem { allowed: mend(), ..Problem::of_toml(file, text, &error) })?;
-        if lock.version != 1 {
-            let message = format!("lock version {} is not known: this assay reads version 1", lock.version);
+        let of_toml = |error| Problem { allowed: mend(), ..Problem::of_toml(file, text, &error) };
+        let version = toml::from_str::<Versioned>(text).map_err(of_toml)?.version;
+        if version != VERSION {
+            let message = match version < VERSION {
+                true => format!("lock version {version} was written by an older assay: this one reads {VERSION}"),
+                false => format!("lock version {version} is not known: this assay reads {VERSION}"),
+            };
             return Err(Problem::at(file, text, text.find("version").unwrap_or(0), message, mend()));
         }
+        let lock: Lock = toml::from_str(text).map_err(of_toml)?;
         let written = lock.to_text();
         if written != text {
             let same = written.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
@@ -271,8 +329,8 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Returns why the lock does not fit the specification and the bytes of `Cargo.lock`; empty if it does.
-    pub fn stale(&self, spec: &Spec, cargo_lock: Option<&[u8]>) -> Vec<Stale> {
+    /// Returns why the lock does not fit the specification and the project's lock files; empty if it does.
+    pub fn stale(&self, spec: &Spec, lock_files: &[ProjectFile]) -> Vec<Stale> {
         let mut reasons = Vec::new();
         if self.tier != spec.build.tier.name() || self.cpus != spec.build.cpus {
             let locked = format!("tier {}, {} CPUs", self.tier, self.cpus);
@@ -284,31 +342,51 @@ impl Lock {
         if self.output_format != OUTPUT_FORMAT {
             reasons.push(Stale::OutputFormat { locked: self.output_format });
         }
-        let found = cargo_lock.map(Digest::of);
-        if self.cargo_lock != found {
-            let changes = cargo_lock.and_then(|bytes| self.changes(bytes)).unwrap_or_default();
-            reasons.push(Stale::CargoLock { changes });
+        for file in lock_files {
+            let locked = self.lock_files.iter().find(|locked| locked.path == file.path);
+            if locked.is_none_or(|locked| locked.digest != file.digest() || locked.kind != file.kind) {
+                reasons.push(Stale::LockFile { path: file.path.clone(), changes: self.changes(file) });
+            }
+        }
+        for locked in &self.lock_files {
+            if !lock_files.iter().any(|file| file.path == locked.path) {
+                reasons.push(Stale::LockFile { path: locked.path.clone(), changes: Vec::new() });
+            }
         }
         reasons
     }
 
-    /// What a `Cargo.lock` has and the lock has not, and the other way round; `None` if it does not parse.
-    fn changes(&self, cargo_lock: &[u8]) -> Option<Vec<String>> {
+    /// What a lock file has and the lock has not and, where it is the only one of its ecosystem, the other way round;
+    /// empty if it does not parse.
+    fn changes(&self, file: &ProjectFile) -> Vec<String> {
         const SHOWN_MAX: usize = 10;
-        let packages = cargo_lock::parse(cargo_lock::FILE, cargo_lock).ok()?;
-        let external = packages.iter().filter(|package| package.origin != cargo_lock::Origin::Path);
-        let now: BTreeSet<String> = external.map(|package| format!("{} {}", package.name, package.version)).collect();
-        let then: BTreeSet<String> = self.dependencies.iter().map(|d| format!("{} {}", d.name, d.version)).collect();
+        let ecosystem = file.kind.ecosystem();
+        let Ok(now) = file.names() else { return Vec::new() };
+        let own = self.dependencies.iter().filter(|dependency| dependency.ecosystem == Some(ecosystem));
+        let then: BTreeSet<String> = own.map(|d| format!("{} {}", d.name, d.version)).collect();
+        let is_only = self.lock_files.iter().filter(|locked| locked.kind.ecosystem() == ecosystem).count() == 1;
         let new = now.difference(&then).map(|name| format!("{name} is new"));
-        let gone = then.difference(&now).map(|name| format!("{name} is gone"));
-        Some(new.chain(gone).take(SHOWN_MAX).collect())
+        let gone = then.difference(&now).filter(|_| is_only).map(|name| format!("{name} is gone"));
+        new.chain(gone).take(SHOWN_MAX).collect()
+    }
+
+    /// Whether the project has a lock file of that ecosystem.
+    pub fn has(&self, ecosystem: Ecosystem) -> bool {
+        self.lock_files.iter().any(|file| file.kind.ecosystem() == ecosystem)
+    }
+
+    /// Returns the tree of an ecosystem's dependencies.
+    pub fn tree_of(&self, ecosystem: Ecosystem) -> Option<Digest> {
+        self.lock_files.iter().find(|file| file.kind.ecosystem() == ecosystem)?.tree
     }
 
     /// Returns the trees that a build mounts, by the names that a plan gives them.
     pub fn trees(&self) -> BTreeMap<String, Digest> {
         let mut trees = BTreeMap::from([("base".to_owned(), self.base.tree)]);
         trees.extend(self.toolchains.iter().map(|toolchain| (toolchain.name.clone(), toolchain.tree)));
-        trees.extend(self.vendor.map(|vendor| ("vendor".to_owned(), vendor)));
+        let of_ecosystem = |ecosystem: Ecosystem| Some((ecosystem.tree_key().to_owned(), self.tree_of(ecosystem)?));
+        trees.extend(Ecosystem::ALL.into_iter().filter_map(of_ecosystem));
+        trees.extend(self.fetched.map(|fetched| (FETCHED_KEY.to_owned(), fetched)));
         trees
     }
 }
@@ -335,8 +413,10 @@ pub enum Stale {
         /// In the lock.
         locked: u32,
     },
-    /// `Cargo.lock` changed, came or went.
-    CargoLock {
+    /// A lock file changed, came or went.
+    LockFile {
+        /// Its path.
+        path: String,
         /// `serde 1.0.220 is new`, …; empty where no package changed.
         changes: Vec<String>,
     },
@@ -355,11 +435,11 @@ impl std::fmt::Display for Stale {
             Stale::OutputFormat { locked } => {
                 write!(f, "the lock is for output format {locked}, this assay writes {OUTPUT_FORMAT}; {MEND}")
             }
-            Stale::CargoLock { changes } if changes.is_empty() => {
-                write!(f, "Cargo.lock changed since the lock was made; {MEND}")
+            Stale::LockFile { path, changes } if changes.is_empty() => {
+                write!(f, "{path} changed since the lock was made; {MEND}")
             }
-            Stale::CargoLock { changes } => {
-                write!(f, "Cargo.lock changed since the lock was made ({}); {MEND}", changes.join(", "))
+            Stale::LockFile { path, changes } => {
+                write!(f, "{path} changed since the lock was made ({}); {MEND}", changes.join(", "))
             }
         }
     }

@@ -1,46 +1,52 @@
 //! Making a lock: the only phase with a network, and the one that reads this machine.
 //!
-//! In order: the base, the toolchains, every crate by its checksum, the tree of all dependencies. Each is kept in the
-//! store before the next begins, and found there again, so an interrupted run resumes. What did not change since the
+//! In order: the base, the toolchains, what `[[fetch]]` names, the dependencies of each ecosystem and their tree. Each is
+//! kept in the store before the next begins, and found there again, so an interrupted run resumes. What did not change since the
 //! last run is known by a fingerprint (package versions and file lists; sizes and times of a toolchain's files; the
 //! lock file's digest) in a cache outside of everything that is pinned: a lost or wrong cache costs time only, since
 //! a tree is used only if the store holds it.
 
-mod cache;
+pub(crate) mod cache;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use wire::digest::Digest;
-use wire::purl::Purl;
 
 use crate::base::{self, BaseError};
-use crate::cargo_config;
-use crate::cargo_lock::{self, Origin, Package};
-use crate::crates::{self, CratesError};
-use crate::inputs::{Fetch, Host, Inputs, InputsError, Scratch};
-use crate::lock::{self, Dependency, DependencyKind, Lock, Pins};
+use crate::ecosystem::cargo::crates::CratesError;
+use crate::ecosystem::cargo::vendor::VendorError;
+use crate::ecosystem::download::{Counts, DownloadError};
+use crate::ecosystem::fetched::{self, FetchedError};
+use crate::ecosystem::{self, Ecosystem, Pinned, ProjectFile, ProjectFileError, Request};
+use crate::inputs::{Fetch, Host, Inputs, InputsError};
+use crate::lock::{self, Lock, LockFile, Pins};
 use crate::problem::Problem;
 use crate::spec::Spec;
 use crate::toolchain::{self, ToolchainError};
-use crate::vendor::{self, VendorError, Vendored};
 
 use cache::Cache;
 
 /// Why a lock could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
-    /// A Cargo project without a lock file.
-    #[error("`{}` is missing; run `cargo generate-lockfile`", .0.display())]
-    NoCargoLock(PathBuf),
+    /// A lock file that is not there, or cannot be read.
+    #[error(transparent)]
+    ProjectFile(#[from] ProjectFileError),
     /// A Cargo project, but no toolchain to build it.
     #[error("this is a Cargo project, but neither `toolchains` holds `rust` nor `packages` holds `cargo`")]
     NoToolchain,
     /// A malformed lock file.
     #[error("{0}")]
-    CargoLock(Box<Problem>),
+    LockFile(Box<Problem>),
+    /// Two lock files that cannot stand in one directory source.
+    #[error("two lock files name `{name} {version}` from different sources; build them as two projects")]
+    Twins {
+        /// Crate name.
+        name: String,
+        /// Version.
+        version: String,
+    },
     /// `Cargo.lock` does not fit the manifests.
     #[error("Cargo.lock does not fit Cargo.toml; run `cargo update --workspace`\n{output}")]
     Mismatch {
@@ -71,6 +77,12 @@ pub enum PinError {
     /// The dependencies' tree.
     #[error(transparent)]
     Vendor(#[from] VendorError),
+    /// A file that a lock file names.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// What `[[fetch]]` names.
+    #[error(transparent)]
+    Fetched(#[from] FetchedError),
     /// The store.
     #[error("asking the store")]
     Inputs(#[from] InputsError),
@@ -84,9 +96,9 @@ pub enum PinError {
 pub struct Made {
     /// The lock.
     pub lock: Lock,
-    /// Where its crates came from; all 0 if the dependencies were unchanged.
-    pub crates: crates::Fetched,
-    /// Trees that were imported, not found.
+    /// Where the dependencies came from; all 0 if they were unchanged.
+    pub counts: Counts,
+    /// Base and toolchains that were imported, not found.
     pub imported: Vec<&'static str>,
 }
 
@@ -105,27 +117,35 @@ pub struct World<'a> {
 
 /// Makes the lock of a project. Nothing is written in the project's directory.
 pub fn make(project: &Path, spec: &Spec, world: &World<'_>) -> Result<Made, PinError> {
-    let cargo_lock = read_cargo_lock(project)?;
+    let files = ecosystem::project_files(project, spec)?;
     let mut imported = Vec::new();
-    if cargo_lock.is_some() && spec.base.toolchains.is_empty() && !spec.base.packages.iter().any(|p| p == "cargo") {
-        return Err(PinError::NoToolchain);
-    }
     let base = pin_base(spec, world, &mut imported)?;
     let toolchains = pin_toolchains(project, spec, world, &mut imported)?;
-    let mut pins = Pins { cargo_lock: None, vendor: None, base, toolchains, dependencies: Vec::new() };
-    let mut fetched = crates::Fetched::default();
-    if let Some(bytes) = cargo_lock {
-        let packages = cargo_lock::parse(cargo_lock::FILE, &bytes).map_err(|p| PinError::CargoLock(Box::new(p)))?;
-        let digest = Digest::of(&bytes);
-        let fingerprint = vendor_fingerprint(&digest, &packages, &pins.toolchains);
-        let (vendored, from) = pin_dependencies(project, &fingerprint, &packages, world, &mut imported)?;
-        fetched = from;
-        check_manifests(project, &packages, vendored.as_ref(), world)?;
-        pins.cargo_lock = Some(digest);
-        pins.dependencies = dependencies(&packages, vendored.as_ref());
-        pins.vendor = vendored.map(|vendored| vendored.tree);
+    let fetched = fetched::pin(&spec.fetches, world)?;
+    let mut counts = fetched.counts;
+    let mut dependencies = fetched.dependencies;
+    let mut lock_files = Vec::new();
+    for ecosystem in Ecosystem::ALL {
+        let own = of_ecosystem(&files, ecosystem);
+        if own.is_empty() {
+            continue;
+        }
+        let request = Request { project, spec, files: &own, base: &base, toolchains: &toolchains };
+        let pinned = ecosystem.pin(&request, world)?;
+        counts.add(pinned.counts);
+        lock_files.extend(own.iter().map(|file| lock_file(file, &pinned)));
+        dependencies.extend(pinned.dependencies);
     }
-    Ok(Made { lock: Lock::new(spec, pins), crates: fetched, imported })
+    let pins = Pins { fetched: fetched.tree, base, toolchains, lock_files, dependencies };
+    Ok(Made { lock: Lock::new(spec, pins), counts, imported })
+}
+
+fn of_ecosystem(files: &[ProjectFile], ecosystem: Ecosystem) -> Vec<&ProjectFile> {
+    files.iter().filter(|file| file.kind.ecosystem() == ecosystem).collect()
+}
+
+fn lock_file(file: &ProjectFile, pinned: &Pinned) -> LockFile {
+    LockFile { path: file.path.clone(), kind: file.kind, digest: file.digest(), tree: pinned.tree }
 }
 
 /// Brings all that a lock pins into the store, as for a fresh clone. What the store holds is not asked of this machine.
@@ -150,38 +170,25 @@ pub fn restore(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> R
             differences.push(format!("{} {}: same version, other files", locked.name, locked.version));
         }
     }
-    if let Some(vendor) = &lock.vendor
-        && !held(vendor)?
-        && let Some(bytes) = read_cargo_lock(project)?
+    if let Some(tree) = &lock.fetched
+        && !held(tree)?
+        && fetched::pin(&spec.fetches, world)?.tree != Some(*tree)
     {
-        let packages = cargo_lock::parse(cargo_lock::FILE, &bytes).map_err(|p| PinError::CargoLock(Box::new(p)))?;
-        let fingerprint = vendor_fingerprint(&Digest::of(&bytes), &packages, &lock.toolchains);
-        let (vendored, _) = pin_dependencies(project, &fingerprint, &packages, world, &mut Vec::new())?;
-        if vendored.map(|vendored| vendored.tree) != Some(*vendor) {
-            differences.push("the tree of dependencies: other files".to_owned());
+        differences.push("what `[[fetch]]` names: other files".to_owned());
+    }
+    for ecosystem in Ecosystem::ALL {
+        let Some(tree) = lock.tree_of(ecosystem) else { continue };
+        if held(&tree)? {
+            continue;
+        }
+        let files = ecosystem::project_files(project, spec)?;
+        let own = of_ecosystem(&files, ecosystem);
+        let request = Request { project, spec, files: &own, base: &lock.base, toolchains: &lock.toolchains };
+        if ecosystem.pin(&request, world)?.tree != Some(tree) {
+            differences.push(format!("the tree of {} dependencies: other files", ecosystem.name()));
         }
     }
     if differences.is_empty() { Ok(()) } else { Err(PinError::Differs(differences)) }
-}
-
-/// `None` for a project without Cargo.
-fn read_cargo_lock(project: &Path) -> Result<Option<Vec<u8>>, PinError> {
-    let path = project.join(cargo_lock::FILE);
-    match fs::metadata(&path) {
-        Ok(metadata) if metadata.len() > cargo_lock::SIZE_MAX as u64 => {
-            let source = io::Error::other(format!("larger than {} bytes", cargo_lock::SIZE_MAX));
-            Err(PinError::Read { path, source })
-        }
-        Ok(_) => fs::read(&path).map(Some).map_err(|source| PinError::Read { path, source }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if project.join("Cargo.toml").exists() {
-                Err(PinError::NoCargoLock(path))
-            } else {
-                Ok(None)
-            }
-        }
-        Err(source) => Err(PinError::Read { path, source }),
-    }
 }
 
 fn pin_base(spec: &Spec, world: &World<'_>, imported: &mut Vec<&'static str>) -> Result<lock::Base, PinError> {
@@ -220,117 +227,6 @@ fn pin_toolchains(
     cache.save(&toolchain);
     imported.push("rust");
     Ok(vec![toolchain])
-}
-
-/// What the cache keeps of a tree of dependencies.
-#[derive(Serialize, Deserialize)]
-struct KnownVendor {
-    tree: Digest,
-    git: Vec<(String, Digest)>,
-}
-
-/// What decides the tree of dependencies: the lock file, and for git packages the Cargo that writes their manifests.
-fn vendor_fingerprint(cargo_lock: &Digest, packages: &[Package], toolchains: &[lock::Toolchain]) -> Digest {
-    let mut text = format!("vendor {} {cargo_lock}\n", vendor::LAYOUT);
-    if packages.iter().any(|package| matches!(package.origin, Origin::Git { .. })) {
-        toolchains.iter().for_each(|toolchain| text.push_str(&format!("{}\n", toolchain.version)));
-    }
-    Digest::of(text.as_bytes())
-}
-
-fn pin_dependencies(
-    project: &Path,
-    fingerprint: &Digest,
-    packages: &[Package],
-    world: &World<'_>,
-    imported: &mut Vec<&'static str>,
-) -> Result<(Option<Vendored>, crates::Fetched), PinError> {
-    if packages.iter().all(|package| package.origin == Origin::Path) {
-        return Ok((None, crates::Fetched::default()));
-    }
-    let cache = Cache::new(&world.host.cache, "vendor", fingerprint);
-    if let Some(known) = cache.load::<KnownVendor>()
-        && world.inputs.tree(&known.tree)?.is_some()
-    {
-        return Ok((Some(Vendored { tree: known.tree, git: known.git }), crates::Fetched::default()));
-    }
-    let home = world.host.cargo_home.as_deref();
-    let fetched = crates::bring(packages, home, world.inputs, world.fetch, world.progress)?;
-    let vendored = vendor::make(project, packages, world.host, world.inputs, world.progress)?;
-    cache.save(&KnownVendor { tree: vendored.tree, git: vendored.git.clone() });
-    imported.push("vendor");
-    Ok((Some(vendored), fetched))
-}
-
-/// Asks Cargo, without a network and from the pinned tree alone, whether `Cargo.lock` fits the manifests. This runs no
-/// code of the project.
-fn check_manifests(
-    project: &Path,
-    packages: &[Package],
-    vendored: Option<&Vendored>,
-    world: &World<'_>,
-) -> Result<(), PinError> {
-    let scratch = |source| PinError::Read { path: world.host.scratch.clone(), source };
-    let home = Scratch::new(world.host, "metadata").map_err(scratch)?;
-    let tree = match vendored {
-        Some(vendored) => Some(world.inputs.tree(&vendored.tree)?.ok_or(InputsError::Absent(vendored.tree))?),
-        None => None,
-    };
-    let sources = packages.iter().filter_map(|package| match &package.origin {
-        Origin::Path => None,
-        Origin::Registry { source, .. } | Origin::Git { source, .. } => Some(source.as_str()),
-    });
-    let config = cargo_config::text(sources, tree.as_deref().and_then(Path::to_str));
-    fs::write(home.path().join("config.toml"), config).map_err(scratch)?;
-    let mut command = world.host.command("cargo");
-    command.current_dir(project).args(["metadata", "--format-version", "1", "--locked", "--offline", "--quiet"]);
-    command.arg("--manifest-path").arg(project.join("Cargo.toml"));
-    command.env("CARGO_HOME", home.path()).env("CARGO_TERM_COLOR", "never");
-    let output = command.output().map_err(PinError::Start)?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(PinError::Mismatch { output: said.trim().chars().take(4000).collect() })
-}
-
-fn dependencies(packages: &[Package], vendored: Option<&Vendored>) -> Vec<Dependency> {
-    packages.iter().filter_map(|package| dependency(package, vendored)).collect()
-}
-
-fn dependency(package: &Package, vendored: Option<&Vendored>) -> Option<Dependency> {
-    let purl = Purl::new("cargo", &package.name, &package.version);
-    let (kind, source, commit, digest, purl) = match &package.origin {
-        Origin::Path => return None,
-        Origin::Registry { source, checksum } => {
-            let purl = match package.origin.is_crates_io() {
-                true => purl,
-                false => purl.with("repository_url", source.trim_start_matches("registry+")),
-            };
-            (DependencyKind::Registry, source, None, *checksum, purl)
-        }
-        Origin::Git { source, commit } => {
-            let directory = vendor::directory_of(package);
-            let digest = vendored?.git.iter().find(|(name, _)| *name == directory).map(|(_, digest)| *digest)?;
-            let url = source.split('?').next().unwrap_or(source);
-            (
-                DependencyKind::Git,
-                source,
-                Some(commit.clone()),
-                digest,
-                purl.with("vcs_url", &format!("{url}@{commit}")),
-            )
-        }
-    };
-    Some(Dependency {
-        name: package.name.clone(),
-        version: package.version.clone(),
-        kind,
-        source: source.clone(),
-        commit,
-        digest,
-        purl: purl.to_string(),
-    })
 }
 
 #[cfg(test)]

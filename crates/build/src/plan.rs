@@ -3,8 +3,10 @@
 //! ```text
 //! /                 base (read-only)            /build         source, writable, every time = SOURCE_DATE_EPOCH
 //! /toolchain/rust   toolchain (read-only)       /home/builder  empty, writable
-//! /vendor           dependencies (read-only)    /tmp           empty, writable
+//! /fetched          files of `[[fetch]]`        /tmp           empty, writable
 //! ```
+//!
+//! and the trees of dependencies, each where its [`Ecosystem`] says, with the variables and files that it adds.
 //!
 //! A plan is a pure function of what it is made from: no path, user, time or setting of a machine enters, so that its
 //! digest is the same everywhere. The trees are named in it by key; [`Planned::digest`] covers their digests too.
@@ -18,22 +20,19 @@ use sandbox::plan::{Collect, Limits, Mount, PLAN_VERSION, Plan, Step};
 use serde::Serialize;
 use wire::digest::Digest;
 
-use crate::cargo_config;
+use crate::ecosystem::{Contribution, Ecosystem};
 use crate::inputs::{Inputs, InputsError};
-use crate::lock::Lock;
-use crate::spec::{Artifact, Spec, Test};
+use crate::lock::{FETCHED_KEY, Lock};
+use crate::spec::{Artifact, FETCHED, Spec, Test};
 
 /// The project's directory inside.
 pub const WORKSPACE: &str = "/build";
-
-/// Where the dependencies' tree is inside.
-const VENDOR: &str = "/vendor";
 
 /// Where a toolchain's tree is inside: its name follows.
 const TOOLCHAINS: &str = "/toolchain";
 
 /// The builder's home inside.
-const HOME: &str = "/home/builder";
+pub(crate) const HOME: &str = "/home/builder";
 
 /// Where a test finds the artifacts that it evaluates; also the value of `ASSAY_ARTIFACTS`.
 pub const ARTIFACTS: &str = "/artifacts";
@@ -46,10 +45,6 @@ const WORKSPACE_BYTES: u64 = 16 << 30;
 
 /// Space for temporary files, and for the builder's home.
 const SCRATCH_BYTES: u64 = 4 << 30;
-
-/// Where Cargo looks for configuration from any directory. It stands at the root, so that the relative path in it holds
-/// also where the sandbox has no mounts and another directory stands for `/`.
-const CARGO_CONFIG: &str = "/.cargo/config.toml";
 
 /// A plan, and what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,14 +131,14 @@ fn frame(lock: &Lock, source: &Source) -> Planned {
     for toolchain in &lock.toolchains {
         mounts.push(tree(&format!("{TOOLCHAINS}/{}", toolchain.name), &toolchain.name));
     }
-    if lock.vendor.is_some() {
-        mounts.push(tree(VENDOR, "vendor"));
+    if lock.fetched.is_some() {
+        mounts.push(tree(FETCHED, FETCHED_KEY));
     }
-    if lock.cargo_lock.is_some() {
-        mounts.push(Mount::File { target: CARGO_CONFIG.to_owned(), content: cargo_config(lock), executable: false });
-    }
+    let contributions = contributions(lock, &settings);
+    mounts.extend(contributions.iter().flat_map(|contribution| contribution.mounts.clone()));
     mounts.push(Mount::Scratch { target: "/tmp".to_owned(), size_bytes: SCRATCH_BYTES });
     mounts.push(Mount::Scratch { target: HOME.to_owned(), size_bytes: SCRATCH_BYTES });
+    mounts.extend(contributions.into_iter().flat_map(|contribution| contribution.home));
     mounts.push(Mount::Copy {
         target: WORKSPACE.to_owned(),
         source: "source".to_owned(),
@@ -191,7 +186,7 @@ fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
     let toolchains = lock.toolchains.iter().map(|toolchain| format!("{TOOLCHAINS}/{}/bin", toolchain.name));
     let path: Vec<String> =
         toolchains.chain(["/usr/bin".to_owned(), "/bin".to_owned(), "/usr/sbin".to_owned()]).collect();
-    let mut variables = BTreeMap::from([
+    let variables = BTreeMap::from([
         ("HOME", HOME.to_owned()),
         ("LC_ALL", "C.UTF-8".to_owned()),
         ("PATH", path.join(":")),
@@ -200,21 +195,16 @@ fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
         ("TZ", "UTC".to_owned()),
         ("USER", "builder".to_owned()),
     ]);
-    if lock.cargo_lock.is_some() {
-        variables.extend([
-            ("CARGO_BUILD_JOBS", settings.cpus.to_string()),
-            ("CARGO_HOME", format!("{HOME}/.cargo")),
-            ("CARGO_INCREMENTAL", "0".to_owned()),
-            ("CARGO_NET_OFFLINE", "true".to_owned()),
-        ]);
-    }
-    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let mut variables: BTreeMap<String, String> =
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    variables.extend(contributions(lock, settings).into_iter().flat_map(|contribution| contribution.variables));
+    variables
 }
 
-/// The directory in it is relative to the one that holds `.cargo`.
-fn cargo_config(lock: &Lock) -> String {
-    let sources = lock.dependencies.iter().map(|dependency| dependency.source.as_str());
-    cargo_config::text(sources, lock.vendor.map(|_| "vendor"))
+/// What the ecosystems of the lock add, in their order.
+fn contributions(lock: &Lock, settings: &Settings) -> Vec<Contribution> {
+    let used = Ecosystem::ALL.into_iter().filter(|ecosystem| lock.has(*ecosystem));
+    used.map(|ecosystem| ecosystem.contribute(lock, settings)).collect()
 }
 
 /// Later tables win. The specification was refused if it set a constructed variable.

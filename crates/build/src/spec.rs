@@ -10,6 +10,12 @@
 //! [base]
 //! packages = ["gcc", "libc6-dev"]
 //! toolchains = ["rust"]
+//! lock-files = ["Cargo.lock"]
+//!
+//! [[fetch]]
+//! url = "https://example.org/words.txt"
+//! digest = "sha256:9a93b2b7dfdac77ceba5a558a580e74667dd6fede4585b91eefb60f03b72df23"
+//! path = "/fetched/words.txt"
 //!
 //! [build]
 //! tier = "T0"
@@ -77,6 +83,12 @@ pub const CONSTRUCTED: [&str; 11] = [
     "USER",
 ];
 
+/// Where what `[[fetch]]` names is inside.
+pub const FETCHED: &str = "/fetched";
+
+/// How many files `[[fetch]]` may name.
+pub const FETCHES_MAX: usize = 1_000;
+
 /// Parts of variable names whose values are secrets.
 const SECRET_PARTS: [&str; 6] = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY"];
 
@@ -89,6 +101,8 @@ pub struct Spec {
     pub project: Project,
     /// `[base]`
     pub base: Base,
+    /// `[[fetch]]`, in order.
+    pub fetches: Vec<Fetch>,
     /// `[build]`
     pub build: Build,
     /// `[[step]]`, in order; at least one.
@@ -121,6 +135,24 @@ pub struct Base {
     pub toolchains: Vec<String>,
     /// Rust targets beside the machine's own, as `x86_64-unknown-linux-musl`.
     pub targets: Vec<String>,
+    /// Lock files whose packages are fetched, below the project's root. `None` where nothing is said: then it is the
+    /// root's `Cargo.lock`, if there is one.
+    pub lock_files: Option<Vec<String>>,
+}
+
+/// `[[fetch]]`: a file by URL and digest, for any command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// An `https://` or `http://` URL.
+    pub url: String,
+    /// What its bytes must be.
+    pub digest: Digest,
+    /// Where it is inside: `/fetched/…`.
+    pub path: String,
+    /// Whether it may be executed.
+    pub executable: bool,
+    /// Whether it is an archive whose files are wanted.
+    pub unpack: bool,
 }
 
 /// `[build]`: settings that can change the bytes of the output.

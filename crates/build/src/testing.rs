@@ -87,6 +87,7 @@ impl DirectoryInputs {
                 return Ok(Entry::Link { target: target.clone() });
             }
             TreeSource::File { path, executable } => (self.put(&mut fs::File::open(path)?, None)?, *executable),
+            TreeSource::Held { digest, executable } => (*digest, *executable),
             TreeSource::Bytes { bytes, executable } => (self.put(&mut bytes.as_slice(), None)?, *executable),
         };
         let size = fs::copy(self.blob(&digest), place)?;

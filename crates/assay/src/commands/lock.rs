@@ -15,9 +15,9 @@ use crate::session::Session;
 
 /// Pin every input of the build in assay.lock, and keep its bytes
 ///
-/// The only command that uses a network: each crate of Cargo.lock by its checksum, git dependencies by their commit, the
-/// Rust toolchain and the system packages of `[base]` with their files. Interrupted, it goes on where it was. The file holds
-/// no host path and no time: made twice, it has the same bytes.
+/// The only command that uses a network: each package of a lock file by its digest, git dependencies by their commit, each
+/// file of `[[fetch]]`, toolchains and the system packages of `[base]` with their files. Lock files are read, never resolved.
+/// Interrupted, it goes on where it was. The file holds no host path and no time: made twice, it has the same bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Change nothing; answer no (exit 1) if the lock would change
@@ -44,7 +44,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
         "base": made.lock.base.tree,
         "packages": made.lock.base.packages.len(),
         "toolchains": made.lock.toolchains.iter().map(|t| json!({"name": t.name, "version": t.version, "tree": t.tree})).collect::<Vec<_>>(),
+        "lock_files": made.lock.lock_files.iter().map(|file| json!({"path": file.path, "kind": file.kind.name()})).collect::<Vec<_>>(),
         "dependencies": made.lock.dependencies.len(),
+        "fetched": made.counts.fetched,
         "imported": made.imported,
     });
     let did = match (changed, args.check) {

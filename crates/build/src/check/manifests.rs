@@ -3,7 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::{Files, Note, shown};
-use crate::cargo_lock::{self, Origin, Package};
+use crate::ecosystem::cargo::lock_file::{self, Origin, Package};
 use crate::problem::Problem;
 
 /// Tables of a manifest that hold dependencies.
@@ -12,7 +12,7 @@ const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependenci
 pub(super) fn check(files: &Files) -> Vec<Problem> {
     let mut findings = Vec::new();
     let packages = match &files.cargo_lock {
-        Some((name, bytes)) => match cargo_lock::parse(name, bytes) {
+        Some((name, bytes)) => match lock_file::parse(name, bytes) {
             Ok(packages) => packages,
             Err(problem) => return vec![problem],
         },

@@ -116,13 +116,13 @@ fn images_branches_networks_and_native_cpus() {
     check_text(
         &format!("{text}{source}"),
         expect![[r#"
-        assay.toml:9:1: unknown key `image` in [base]; allowed: `packages`, `toolchains`, `targets`
-        assay.toml:9:9: image `rust:latest` is not pinned: its tag can be moved; write it as `NAME@sha256:…`
-        assay.toml:15:27: `native` builds for the CPU of whatever machine builds; name the CPU, as `x86-64-v3`
-        assay.toml:19:11: `network = true` cannot be reproduced; no step has a network: what it needs is fetched by `assay lock`, from lock files
-        assay.toml:51:3: unknown key `source` in the file; allowed: `version`, `project`, `base`, `build`, `step`, `artifact`, `image`, `test`, `environment`
-        assay.toml:53:10: branch `main` moves: it is no source; pin a commit with `rev`
-        assay.toml:55:7: a repository without a commit moves: it is no source; pin a commit with `rev`"#]],
+            assay.toml:9:1: unknown key `image` in [base]; allowed: `packages`, `toolchains`, `targets`, `lock-files`
+            assay.toml:9:9: image `rust:latest` is not pinned: its tag can be moved; write it as `NAME@sha256:…`
+            assay.toml:15:27: `native` builds for the CPU of whatever machine builds; name the CPU, as `x86-64-v3`
+            assay.toml:19:11: `network = true` cannot be reproduced; no step has a network: what it needs is fetched by `assay lock`, from lock files
+            assay.toml:51:3: unknown key `source` in the file; allowed: `version`, `project`, `base`, `fetch`, `build`, `step`, `artifact`, `image`, `test`, `environment`
+            assay.toml:53:10: branch `main` moves: it is no source; pin a commit with `rev`
+            assay.toml:55:7: a repository without a commit moves: it is no source; pin a commit with `rev`"#]],
     );
 }
 
@@ -132,7 +132,7 @@ fn a_pinned_image_is_only_unknown() {
     let text = GREETER.replace("packages", &format!("image = \"rust@{digest}\"\npackages"));
     check_text(
         &text,
-        expect!["assay.toml:8:1: unknown key `image` in [base]; allowed: `packages`, `toolchains`, `targets`"],
+        expect!["assay.toml:8:1: unknown key `image` in [base]; allowed: `packages`, `toolchains`, `targets`, `lock-files`"],
     );
 }
 

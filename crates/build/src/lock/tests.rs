@@ -21,6 +21,10 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
 checksum = "5f0e2c6ed6606019b4e29e69dbaba95b11854410e5347d525002456dbbb786b6"
 "#;
 
+fn file(text: &str) -> ProjectFile {
+    ProjectFile { path: "Cargo.lock".to_owned(), kind: LockFileKind::Cargo, bytes: text.into() }
+}
+
 /// A lock with everything in it.
 pub(crate) fn sample() -> Lock {
     let package = |name: &str| BasePackage {
@@ -33,6 +37,9 @@ pub(crate) fn sample() -> Lock {
     let registry = Dependency {
         name: "serde".to_owned(),
         version: "1.0.219".to_owned(),
+        ecosystem: Some(Ecosystem::Cargo),
+        file: None,
+        integrity: None,
         kind: DependencyKind::Registry,
         source: "registry+https://github.com/rust-lang/crates.io-index".to_owned(),
         commit: None,
@@ -42,6 +49,9 @@ pub(crate) fn sample() -> Lock {
     let git = Dependency {
         name: "inner".to_owned(),
         version: "0.3.0".to_owned(),
+        ecosystem: Some(Ecosystem::Cargo),
+        file: None,
+        integrity: None,
         kind: DependencyKind::Git,
         source: "git+https://git.example.org/inner?branch=feature%2Fx".to_owned(),
         commit: Some("73e321f84cd2493e93e093d455f52c39f9acbff7".to_owned()),
@@ -49,8 +59,13 @@ pub(crate) fn sample() -> Lock {
         purl: "pkg:cargo/inner@0.3.0".to_owned(),
     };
     let pins = Pins {
-        cargo_lock: Some(digest(CARGO_LOCK)),
-        vendor: Some(digest("vendor")),
+        fetched: None,
+        lock_files: vec![LockFile {
+            path: "Cargo.lock".to_owned(),
+            kind: LockFileKind::Cargo,
+            digest: digest(CARGO_LOCK),
+            tree: Some(digest("vendor")),
+        }],
         base: Base {
             distribution: "debian 12".to_owned(),
             tree: digest("base"),
@@ -70,10 +85,8 @@ pub(crate) fn sample() -> Lock {
 fn the_text_is_as_documented() {
     expect![[r##"
         # Written by `assay lock`; do not edit. Run `assay lock` to write it anew.
-        version = 1
+        version = 2
         spec = "sha256:b4cdccbde80c199b730a053091f24cf3155953f8b64905999802ecd4d4243a03"
-        cargo-lock = "sha256:c9a173d32305a3e88d8df9462b9b4263ae8bc7ea40943c2bb3477546c0e587bb"
-        vendor = "sha256:630ba09448af522154f38ef7685ef1f44b0f3e9430f80829a03ce24f400f3754"
         tier = "T0"
         cpus = 2
         output-format = 1
@@ -101,9 +114,16 @@ fn the_text_is_as_documented() {
         version = "rustc 1.95.0 (59807616e 2026-04-14)"
         tree = "sha256:521fe5c9ece1aa1f8b66228171598263574aefc6fa4ba06a61747ec81ee9f5a3"
 
+        [[lock-file]]
+        path = "Cargo.lock"
+        kind = "cargo"
+        digest = "sha256:c9a173d32305a3e88d8df9462b9b4263ae8bc7ea40943c2bb3477546c0e587bb"
+        tree = "sha256:630ba09448af522154f38ef7685ef1f44b0f3e9430f80829a03ce24f400f3754"
+
         [[dependency]]
         name = "inner"
         version = "0.3.0"
+        ecosystem = "cargo"
         kind = "git"
         source = "git+https://git.example.org/inner?branch=feature%2Fx"
         commit = "73e321f84cd2493e93e093d455f52c39f9acbff7"
@@ -113,6 +133,7 @@ fn the_text_is_as_documented() {
         [[dependency]]
         name = "serde"
         version = "1.0.219"
+        ecosystem = "cargo"
         kind = "registry"
         source = "registry+https://github.com/rust-lang/crates.io-index"
         digest = "sha256:8b917c4b6163bc82ef4aff025c6f5f4d54205232c4595f39b7b43008256a6cb7"
@@ -127,7 +148,7 @@ fn reads_back_what_it_wrote() {
     let text = lock.to_text();
     assert_eq!(Lock::parse(FILE, text.as_bytes()), Ok(lock.clone()));
     assert_eq!(lock.digest(), Digest::of(text.as_bytes()));
-    let empty = Lock { cargo_lock: None, vendor: None, toolchains: Vec::new(), dependencies: Vec::new(), ..lock };
+    let empty = Lock { lock_files: Vec::new(), toolchains: Vec::new(), dependencies: Vec::new(), ..lock };
     assert_eq!(Lock::parse(FILE, empty.to_text().as_bytes()), Ok(empty));
 }
 
@@ -143,7 +164,8 @@ fn an_edited_or_damaged_file_is_refused() {
     let text = sample().to_text();
     let cases = [
         ("cpus = 2", "cpus =  2"),
-        ("version = 1\n", "version = 2\n"),
+        ("version = 2\n", "version = 1\n"),
+        ("version = 2\n", "version = 3\n"),
         ("tier = \"T0\"\n", ""),
         ("[base]\n", "[base]\nextra = 1\n"),
         ("kind = \"git\"", "kind = \"svn\""),
@@ -158,12 +180,13 @@ fn an_edited_or_damaged_file_is_refused() {
     let half = &text.as_bytes()[..text.len() / 2];
     found.push(Lock::parse(FILE, half).expect_err("half a file").message);
     expect![[r#"
-        assay.lock:7:8: this is not what `assay lock` writes: the file was edited; run `assay lock`
-        assay.lock:2:1: lock version 2 is not known: this assay reads version 1; run `assay lock`
+        assay.lock:5:8: this is not what `assay lock` writes: the file was edited; run `assay lock`
+        assay.lock:2:1: lock version 1 was written by an older assay: this one reads 2; run `assay lock`
+        assay.lock:2:1: lock version 3 is not known: this assay reads 2; run `assay lock`
         assay.lock:1:1: missing field `tier`; run `assay lock`
-        assay.lock:11:1: unknown field `extra`, expected one of `distribution`, `tree`, `package`; run `assay lock`
-        assay.lock:36:8: unknown variant `svn`, expected `registry` or `git`; run `assay lock`
-        assay.lock:12:8: `zzcae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2` is not a digest value: expected lower-case hexadecimal of the algorithm's length; run `assay lock`
+        assay.lock:9:1: unknown field `extra`, expected one of `distribution`, `tree`, `package`; run `assay lock`
+        assay.lock:41:8: unknown variant `svn`, expected one of `registry`, `git`, `url`; run `assay lock`
+        assay.lock:10:8: `zzcae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2` is not a digest value: expected lower-case hexadecimal of the algorithm's length; run `assay lock`
         assay.lock:1:3: this is not what `assay lock` writes: the file was edited; run `assay lock`
         invalid basic string, expected `"`"#]].assert_eq(&found.join("\n"));
     assert!(Lock::parse(FILE, &vec![b'#'; SIZE_MAX + 1]).is_err());
@@ -173,7 +196,7 @@ fn an_edited_or_damaged_file_is_refused() {
 #[test]
 fn a_stale_lock_says_why_and_what_to_do() {
     let lock = sample();
-    assert_eq!(lock.stale(&spec(), Some(CARGO_LOCK.as_bytes())), []);
+    assert_eq!(lock.stale(&spec(), &[file(CARGO_LOCK)]), []);
     let other = crate::spec::tests::GREETER.replace("cpus = 2", "cpus = 4");
     let cpus = Spec::parse("assay.toml", other.as_bytes()).expect("it is good");
     let other = format!("{}# a comment\n", crate::spec::tests::GREETER);
@@ -181,11 +204,11 @@ fn a_stale_lock_says_why_and_what_to_do() {
     let newer = CARGO_LOCK.replace("1.0.219", "1.0.220");
     let old = Lock { output_format: 0, ..lock.clone() };
     let reasons = [
-        lock.stale(&cpus, Some(CARGO_LOCK.as_bytes())),
-        lock.stale(&comment, Some(CARGO_LOCK.as_bytes())),
-        lock.stale(&spec(), Some(newer.as_bytes())),
-        lock.stale(&spec(), None),
-        old.stale(&spec(), Some(CARGO_LOCK.as_bytes())),
+        lock.stale(&cpus, &[file(CARGO_LOCK)]),
+        lock.stale(&comment, &[file(CARGO_LOCK)]),
+        lock.stale(&spec(), &[file(&newer)]),
+        lock.stale(&spec(), &[]),
+        old.stale(&spec(), &[file(CARGO_LOCK)]),
     ];
     let lines: Vec<String> = reasons.concat().iter().map(ToString::to_string).collect();
     expect![[r#"
@@ -194,6 +217,27 @@ fn a_stale_lock_says_why_and_what_to_do() {
         Cargo.lock changed since the lock was made (serde 1.0.220 is new, inner 0.3.0 is gone, serde 1.0.219 is gone); run `assay lock`
         Cargo.lock changed since the lock was made; run `assay lock`
         the lock is for output format 0, this assay writes 1; run `assay lock`"#]].assert_eq(&lines.join("\n"));
+}
+
+/// What version 1 wrote.
+const OLD: &str = r#"# Written by `assay lock`; do not edit. Run `assay lock` to write it anew.
+version = 1
+spec = "sha256:b4cdccbde80c199b730a053091f24cf3155953f8b64905999802ecd4d4243a03"
+cargo-lock = "sha256:c9a173d32305a3e88d8df9462b9b4263ae8bc7ea40943c2bb3477546c0e587bb"
+tier = "T0"
+cpus = 2
+output-format = 1
+
+[base]
+distribution = "debian 12"
+tree = "sha256:cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2"
+"#;
+
+#[test]
+fn a_lock_of_version_1_is_answered_with_the_command_that_mends_it() {
+    let problem = Lock::parse(FILE, OLD.as_bytes()).expect_err("an older version");
+    expect!["assay.lock:2:1: lock version 1 was written by an older assay: this one reads 2; run `assay lock`"]
+        .assert_eq(&problem.one_line());
 }
 
 #[test]

@@ -13,22 +13,22 @@ use wire::digest::Digest;
 const SIZE_MAX: u64 = 16 * 1024 * 1024;
 
 /// One entry.
-pub(super) struct Cache {
+pub(crate) struct Cache {
     path: PathBuf,
 }
 
 impl Cache {
-    pub(super) fn new(directory: &Path, name: &str, fingerprint: &Digest) -> Cache {
+    pub(crate) fn new(directory: &Path, name: &str, fingerprint: &Digest) -> Cache {
         Cache { path: directory.join(format!("{name}-{}.json", fingerprint.hex())) }
     }
 
-    pub(super) fn load<T: DeserializeOwned>(&self) -> Option<T> {
+    pub(crate) fn load<T: DeserializeOwned>(&self) -> Option<T> {
         let size = fs::metadata(&self.path).ok()?.len();
         let bytes = if size <= SIZE_MAX { fs::read(&self.path).ok()? } else { return None };
         serde_json::from_slice(&bytes).ok()
     }
 
-    pub(super) fn save<T: Serialize>(&self, value: &T) {
+    pub(crate) fn save<T: Serialize>(&self, value: &T) {
         let _lost = self.try_save(&wire::jcs::to_vec(value));
     }
 

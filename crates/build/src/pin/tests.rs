@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::Command;
 
 use super::*;
+use crate::ecosystem::cargo::vendor::VendorError;
 use crate::testing::{Directory, DirectoryInputs, Network, crate_archive};
 
 const SPEC: &str = r#"version = 1
@@ -111,8 +113,8 @@ fn real(program: &str) -> PathBuf {
 fn made_twice_it_is_equal_and_imports_nothing_again() {
     let scene = Scene::new("pin-twice");
     let first = scene.make().expect("all is there");
-    assert_eq!(first.imported, ["base", "rust", "vendor"]);
-    assert_eq!(first.crates.fetched, 1);
+    assert_eq!(first.imported, ["base", "rust"]);
+    assert_eq!(first.counts.fetched, 1);
     scene.network.asked();
     let second = scene.make().expect("all is there");
     assert_eq!(second.lock.to_text(), first.lock.to_text());
@@ -121,7 +123,7 @@ fn made_twice_it_is_equal_and_imports_nothing_again() {
     fs::remove_dir_all(&scene.host.cache).expect("it is there");
     let third = scene.make().expect("all is there");
     assert_eq!(third.lock.to_text(), first.lock.to_text());
-    assert_eq!((third.imported.len(), third.crates.held), (3, 1));
+    assert_eq!((third.imported.len(), third.counts.held), (2, 1));
     assert!(!third.lock.to_text().contains(scene.directory.path().to_str().expect("it is UTF-8")));
 }
 
@@ -258,7 +260,7 @@ fn build_offline(scene: &Scene, project: &Path, lock: &Lock) {
         })
         .collect();
     scene.directory.write("inside/.cargo/config.toml", &configs["/.cargo/config.toml"]);
-    let vendor = scene.inputs.tree(&lock.vendor.expect("there are dependencies")).expect("it can be asked");
+    let vendor = scene.inputs.tree(&lock.tree_of(Ecosystem::Cargo).expect("there are dependencies")).expect("it can be asked");
     scene.directory.link("inside/vendor", vendor.expect("it is held").to_str().expect("it is UTF-8"));
     let inside = scene.directory.path().join("inside");
     fs::rename(project, inside.join("build")).expect("it is there");

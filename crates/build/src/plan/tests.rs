@@ -156,7 +156,7 @@ fn the_digest_covers_every_part() {
     digests.push(other(&|lock| lock.output_format = 9));
     digests.push(other(&|lock| lock.base.tree = Digest::of(b"other")));
     digests.push(other(&|lock| lock.toolchains[0].tree = Digest::of(b"other")));
-    digests.push(other(&|lock| lock.vendor = Some(Digest::of(b"other"))));
+    digests.push(other(&|lock| lock.lock_files[0].tree = Some(Digest::of(b"other"))));
     let mut changed = source.clone();
     changed.tree = Digest::of(b"other");
     digests.push(build(&spec(), &lock, &changed).digest());
@@ -192,10 +192,10 @@ fn the_plan_of_a_test_has_a_loopback_and_the_artifacts() {
 #[test]
 fn a_project_without_cargo_has_no_configuration_of_it() {
     let mut lock = sample();
-    (lock.cargo_lock, lock.vendor) = (None, None);
+    lock.lock_files.clear();
     lock.toolchains.clear();
     lock.dependencies.clear();
     let planned = build(&spec(), &lock, &source("x", "Ada"));
-    assert!(!planned.plan.mounts.iter().any(|mount| mount.target() == CARGO_CONFIG));
+    assert!(!planned.plan.mounts.iter().any(|mount| mount.target() == "/.cargo/config.toml"));
     assert_eq!(planned.plan.steps[0].variables["PATH"], "/usr/bin:/bin:/usr/sbin");
 }

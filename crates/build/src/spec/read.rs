@@ -6,10 +6,11 @@ use toml::de::DeTable;
 use wire::digest::Digest;
 
 use super::{
-    Artifact, Base, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, Health, Image, Libraries, Project,
+    Artifact, Base, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, FETCHED, FETCHES_MAX, Fetch, Health, Image, Libraries, Project,
     REPETITIONS_MAX, RunbookStep, Spec, Step, Test, TestFormat, Tier, looks_secret, text_of,
 };
 use crate::document::{At, Reader, Table};
+use crate::ecosystem::{self, LockFileKind};
 use crate::problem::Problem;
 
 /// CPUs when `[build]` names none: what the smallest rented machine has.
@@ -22,11 +23,12 @@ const REPETITIONS_DEFAULT: u32 = 2;
 const USER_DEFAULT: &str = "65532:65532";
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 15] = [
+const EXAMPLES: [(&str, &str); 17] = [
     ("artifact", "`[[artifact]]` on a line of its own, then its `name` and `path`"),
     ("artifacts", "artifacts = [\"greeter\"]: the names of artifacts"),
     ("base", "`[base]` on a line of its own, then packages = [\"gcc\", \"libc6-dev\"]"),
     ("check", "check = [\"greeter\", \"--help\"]: a command that ends with 0 when the release is good"),
+    ("digest", "digest = \"sha256:…\": what the bytes must be, as `sha256sum` says it"),
     ("entrypoint", "entrypoint = [\"/greeter\"]"),
     ("health", "health = \"http://127.0.0.1:8080/health\", or a command as a list"),
     ("kind", "kind = \"service\" or kind = \"release\""),
@@ -37,6 +39,7 @@ const EXAMPLES: [(&str, &str); 15] = [
     ("policy", "policy = \"policies/production.toml\""),
     ("project", "`[project]` on a line of its own, then its `name` and `owners`"),
     ("run", "run = [\"cargo\", \"build\", \"--locked\"]: program and arguments"),
+    ("url", "url = \"https://…\""),
     ("step", "`[[step]]` on a line of its own, then its `name` and `run`"),
 ];
 
@@ -58,11 +61,12 @@ pub(super) fn spec(file: &str, bytes: &[u8]) -> Result<Spec, Vec<Problem>> {
 
 /// Reads all sections, also after one failed. Whoever returns `None` has noted a problem.
 fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<Spec> {
-    let sections = ["version", "project", "base", "build", "step", "artifact", "image", "test", "environment"];
+    let sections = ["version", "project", "base", "fetch", "build", "step", "artifact", "image", "test", "environment"];
     reader.keys(top, &sections);
     version(reader, top);
     let project = project(reader, top);
     let base = base(reader, top);
+    let fetches = fetches(reader, top);
     let build = build(reader, top);
     let steps = steps(reader, top);
     let artifacts = artifacts(reader, top);
@@ -73,6 +77,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
         digest,
         project: project?,
         base: base?,
+        fetches: fetches?,
         build: build?,
         steps: steps?,
         artifacts: artifacts?,
@@ -107,7 +112,7 @@ fn project(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Project> {
 fn base(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Base> {
     reader.required(top, "base");
     let table = reader.table(top, "base")?;
-    reader.keys(&table, &["packages", "toolchains", "targets"]);
+    reader.keys(&table, &["packages", "toolchains", "targets", "lock-files"]);
     reader.required(&table, "packages");
     let packages = reader.strings(&table, "packages")?;
     for package in &packages.value {
@@ -132,7 +137,85 @@ fn base(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Base> {
         }
     }
     let plain = |list: Vec<At<String>>| list.into_iter().map(|item| item.value).collect();
-    Some(Base { packages: values(packages), toolchains: plain(toolchains), targets: plain(targets) })
+    let lock_files = lock_files(reader, &table)?;
+    Some(Base { packages: values(packages), toolchains: plain(toolchains), targets: plain(targets), lock_files })
+}
+
+fn lock_files(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Option<Vec<String>>> {
+    let Some(list) = reader.strings(table, "lock-files") else { return Some(None) };
+    let mut paths = Vec::new();
+    for path in list.value {
+        let offset = path.offset;
+        let path = relative(reader, path)?;
+        if LockFileKind::of_path(&path).is_none() {
+            let message = format!("`{}` is no lock file that is read", shown(&path));
+            reader.problem(offset, message, format!("read are: {}", ecosystem::lock_file_names().join(", ")));
+        } else if paths.contains(&path) {
+            reader.problem(offset, format!("`{}` is named twice", shown(&path)), None);
+        } else {
+            paths.push(path);
+        }
+    }
+    Some(Some(paths))
+}
+
+fn fetches(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Fetch>> {
+    let tables = reader.tables(top, "fetch");
+    if let Some(table) = tables.get(FETCHES_MAX) {
+        reader.problem(table.span.start, format!("more than {FETCHES_MAX} files are fetched"), None);
+        return None;
+    }
+    let mut paths: Vec<String> = Vec::new();
+    let mut fetches = Vec::new();
+    for table in &tables {
+        let fetch = fetch(reader, table)?;
+        let lies_in = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+        if let Some(other) = paths.iter().find(|path| lies_in(path, &fetch.path) || lies_in(&fetch.path, path)) {
+            let message = format!("`{}` and `{}` overlap", shown(&fetch.path), shown(other));
+            reader.problem(table.span.start, message, "each file or archive has a place of its own".to_owned());
+        }
+        paths.push(fetch.path.clone());
+        fetches.push(fetch);
+    }
+    Some(fetches)
+}
+
+fn fetch(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Fetch> {
+    reader.keys(table, &["url", "digest", "path", "executable", "unpack"]);
+    let url = reader.required_string(table, "url");
+    let digest = reader.required_string(table, "digest");
+    let path = reader.required_string(table, "path");
+    let executable = reader.boolean(table, "executable").is_some_and(|value| value.value);
+    let unpack = reader.boolean(table, "unpack");
+    if let Some(unpack) = unpack.as_ref().filter(|unpack| unpack.value && executable) {
+        reader.problem(unpack.offset, "an archive's files keep their own executable bit", "take one of the two".to_owned());
+    }
+    let url = url.filter(|url| {
+        let good = url.value.starts_with("https://") || url.value.starts_with("http://");
+        let plain = !url.value.contains(|c: char| c.is_control() || c == ' ') && url.value.len() <= 4096;
+        if !(good && plain) {
+            reader.problem(url.offset, format!("`{}` is no URL that is fetched", shown(&url.value)), "as `https://…`".to_owned());
+        }
+        good && plain
+    })?;
+    let digest = digest.and_then(|digest| match digest.value.parse::<Digest>() {
+        Ok(value) => Some(value),
+        Err(_) => {
+            let message = format!("`{}` is no digest", shown(&digest.value));
+            reader.problem(digest.offset, message, "as `sha256:` and 64 hexadecimal digits, or `sha512:` and 128".to_owned());
+            None
+        }
+    })?;
+    let path = path.and_then(|path| match path.value.strip_prefix(FETCHED).and_then(|rest| rest.strip_prefix('/')) {
+        Some(below) => relative(reader, At { value: below.to_owned(), offset: path.offset }),
+        None => {
+            let message = format!("`{}` does not lie below `{FETCHED}`", shown(&path.value));
+            reader.problem(path.offset, message, format!("as `{FETCHED}/words.txt`: steps find it there"));
+            None
+        }
+    })?;
+    let path = format!("{FETCHED}/{path}");
+    Some(Fetch { url: url.value, digest, path, executable, unpack: unpack.is_some_and(|unpack| unpack.value) })
 }
 
 fn build(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Build> {

@@ -210,7 +210,7 @@ fn each_refusal_says_what_is_allowed() {
         assay.toml:48:1: unknown key `run` in [environment.tools]; allowed: `policy`, `kind`, `check`, `runbook`
         assay.toml:20:1: `artifact` is a table here; expected a list of tables: write `[[artifact]]` on a line of its own
         assay.toml:1:1: the file lacks the key `step`; write `[[step]]` on a line of its own, then its `name` and `run`
-        assay.toml:16:3: unknown key `steps` in the file; did you mean `step`? allowed: `version`, `project`, `base`, `build`, `step`, `artifact`, `image`, `test`, `environment`"#]].assert_eq(&found.join("\n"));
+        assay.toml:16:3: unknown key `steps` in the file; did you mean `step`? allowed: `version`, `project`, `base`, `fetch`, `build`, `step`, `artifact`, `image`, `test`, `environment`"#]].assert_eq(&found.join("\n"));
 }
 
 #[test]
@@ -243,4 +243,44 @@ fn size_and_encoding_have_limits() {
 #[test]
 fn mutations_never_panic() {
     fuzz(GREETER.as_bytes(), |bytes| drop(Spec::parse(FILE, bytes)));
+}
+
+#[test]
+fn fetched_files_and_lock_files_are_read_strictly() {
+    let digest = Digest::of(b"");
+    let one = |path: &str, more: &str| format!("[[fetch]]\nurl = \"https://x.example/y\"\ndigest = \"{digest}\"\npath = \"{path}\"\n{more}");
+    let good = format!("{GREETER}\n{}{}", one("/fetched/a/b", "executable = true\n"), one("/fetched/c", "unpack = true\n"));
+    let spec = Spec::parse("assay.toml", good.as_bytes()).expect("it is good");
+    assert_eq!(spec.fetches.iter().map(|fetch| fetch.path.as_str()).collect::<Vec<_>>(), ["/fetched/a/b", "/fetched/c"]);
+    let cases = [
+        one("/usr/bin/x", ""),
+        one("/fetched/../x", ""),
+        one("/fetched/a", "unpack = true\nexecutable = true\n"),
+        format!("{}{}", one("/fetched/a", ""), one("/fetched/a/b", "")),
+        one("/fetched/a", "").replace("https", "ftp"),
+        one("/fetched/a", "").replace("sha256:", "md5:"),
+        one("/fetched/a", "").replace("digest", "sum"),
+    ];
+    let mut found = Vec::new();
+    for case in &cases {
+        let problems = Spec::parse("a", format!("{GREETER}\n{case}").as_bytes()).expect_err(case);
+        found.extend(problems.iter().map(Problem::one_line));
+    }
+    for lock_files in ["[\"Pipfile.lock\"]", "[\"../Cargo.lock\"]", "[\"Cargo.lock\", \"./Cargo.lock\"]"] {
+        let text = GREETER.replacen("[base]\n", &format!("[base]\nlock-files = {lock_files}\n"), 1);
+        let problems = Spec::parse("a", text.as_bytes()).expect_err(lock_files);
+        found.extend(problems.iter().map(Problem::one_line));
+    }
+    expect![[r#"
+        a:52:8: `/usr/bin/x` does not lie below `/fetched`; as `/fetched/words.txt`: steps find it there
+        a:52:8: `../x` is no path below the project; as `target/release/greeter`: no leading `/`, no `..`
+        a:53:10: an archive's files keep their own executable bit; take one of the two
+        a:53:1: `/fetched/a/b` and `/fetched/a` overlap; each file or archive has a place of its own
+        a:50:7: `ftp://x.example/y` is no URL that is fetched; as `https://…`
+        a:51:10: `md5:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b` is no digest; as `sha256:` and 64 hexadecimal digits, or `sha512:` and 128
+        a:49:1: [[fetch]] lacks the key `digest`; write digest = "sha256:…": what the bytes must be, as `sha256sum` says it
+        a:51:1: unknown key `sum` in [[fetch]]; allowed: `url`, `digest`, `path`, `executable`, `unpack`
+        a:8:15: `Pipfile.lock` is no lock file that is read; read are: Cargo.lock
+        a:8:15: `../Cargo.lock` is no path below the project; as `target/release/greeter`: no leading `/`, no `..`
+        a:8:29: `Cargo.lock` is named twice"#]].assert_eq(&found.join("\n"));
 }

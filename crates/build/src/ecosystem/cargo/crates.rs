@@ -10,14 +10,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use serde::Deserialize;
 use wire::digest::Digest;
 
-use crate::cargo_lock::{Origin, Package};
+use super::lock_file::{Origin, Package};
+use crate::ecosystem::download::{Counts, in_parallel};
 use crate::inputs::{Fetch, FetchError, Inputs, InputsError};
 
 /// How large a `.crate` file may be: crates.io allows 10 MiB, exceptions have up to 100.
@@ -25,9 +23,6 @@ const CRATE_SIZE_MAX: u64 = 256 * 1024 * 1024;
 
 /// How large a registry's `config.json` may be.
 const CONFIG_SIZE_MAX: u64 = 64 * 1024;
-
-/// How many crates are fetched at once: a registry's delay, not its bandwidth, is what takes time.
-const FETCHES: usize = 8;
 
 /// Where crates.io serves crates from, as its index says in `config.json`.
 const CRATES_IO_DOWNLOAD: &str = "https://static.crates.io/crates/{crate}/{crate}-{version}.crate";
@@ -179,17 +174,6 @@ fn same_index(a: &str, b: &str) -> bool {
     plain(a) == plain(b)
 }
 
-/// What happened with the crates of a lock file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fetched {
-    /// Held already.
-    pub held: usize,
-    /// Taken from Cargo's cache.
-    pub cached: usize,
-    /// Fetched from a registry.
-    pub fetched: usize,
-}
-
 /// Brings every registry package into the store. `progress` is told of each crate that was not held.
 pub fn bring(
     packages: &[Package],
@@ -197,8 +181,8 @@ pub fn bring(
     inputs: &dyn Inputs,
     fetch: &dyn Fetch,
     progress: &(dyn Fn(&str) + Sync),
-) -> Result<Fetched, CratesError> {
-    let mut outcome = Fetched::default();
+) -> Result<Counts, CratesError> {
+    let mut outcome = Counts::default();
     let mut wanted = Vec::new();
     for package in packages {
         let Origin::Registry { checksum, .. } = &package.origin else { continue };
@@ -334,30 +318,13 @@ fn fetch_all(
     fetch: &dyn Fetch,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), CratesError> {
-    let next = AtomicUsize::new(0);
-    let failure: Mutex<Option<CratesError>> = Mutex::new(None);
-    let work = || {
-        while failure.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
-            let Some((package, checksum)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-            let template = &templates[&config.index_of(&package.origin)];
-            let url = download_url(template, package, checksum);
-            match fetch_one(&url, package, checksum, inputs, fetch) {
-                Ok(()) => progress(&format!("fetched {} {}", package.name, package.version)),
-                Err(error) => {
-                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..FETCHES.min(missing.len()) {
-            scope.spawn(work);
-        }
-    });
-    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
+    in_parallel(missing, &|(package, checksum)| {
+        let template = &templates[&config.index_of(&package.origin)];
+        let url = download_url(template, package, checksum);
+        fetch_one(&url, package, checksum, inputs, fetch)?;
+        progress(&format!("fetched {} {}", package.name, package.version));
+        Ok(())
+    })
 }
 
 fn fetch_one(

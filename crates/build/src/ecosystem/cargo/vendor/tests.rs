@@ -14,7 +14,7 @@ fn vendored(archive: &[u8]) -> Result<Vendored, VendorError> {
     let directory = Directory::new("vendor");
     let inputs = DirectoryInputs::new(&directory);
     inputs.put(&mut &archive[..], None).expect("it is writable");
-    make(directory.path(), &[package(archive)], &directory.host(), &inputs, &|_| {})
+    make(&[package(archive)], &[], &directory.host(), &inputs, &|_| {})
 }
 
 fn raw_archive(path: &str, kind: tar::EntryType) -> Vec<u8> {
@@ -38,7 +38,7 @@ fn unpacks_a_crate_with_its_mark() {
     let inputs = DirectoryInputs::new(&directory);
     inputs.put(&mut archive.as_slice(), None).expect("it is writable");
     let host = directory.host();
-    let vendored = make(directory.path(), &[package(&archive)], &host, &inputs, &|_| {}).expect("it is good");
+    let vendored = make(&[package(&archive)], &[], &host, &inputs, &|_| {}).expect("it is good");
     let tree = crate::inputs::manifest(&inputs, &vendored.tree).expect("it is held");
     let paths: Vec<&str> = tree.entries().map(|(path, _)| path).collect();
     let expected = ["", "/.cargo-checksum.json", "/Cargo.toml", "/data.txt", "/src", "/src/lib.rs"]

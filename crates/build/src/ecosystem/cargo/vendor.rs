@@ -18,7 +18,7 @@ use std::path::{Component, Path, PathBuf};
 use model::tree::{Entry, Tree};
 use wire::digest::Digest;
 
-use crate::cargo_lock::{Origin, Package};
+use super::lock_file::{Origin, Package};
 use crate::inputs::{Host, Inputs, InputsError, Scratch, TreeEntry, TreeSource};
 
 /// How large one crate may be unpacked: the largest in use have about 300 MiB.
@@ -77,7 +77,7 @@ pub enum VendorError {
     },
     /// Git dependencies.
     #[error("fetching git dependencies")]
-    Git(#[from] crate::git::GitError),
+    Git(#[from] super::git::GitError),
     /// The store failed.
     #[error("keeping the vendor tree")]
     Inputs(#[from] InputsError),
@@ -92,10 +92,11 @@ pub struct Vendored {
     pub git: Vec<(String, Digest)>,
 }
 
-/// Makes the tree of all packages; every registry crate is in the store already.
+/// Makes the tree of all packages; every registry crate is in the store already. `projects` are the directories with a
+/// lock file, and what each names.
 pub fn make(
-    project: &Path,
     packages: &[Package],
+    projects: &[(PathBuf, &[Package])],
     host: &Host,
     inputs: &dyn Inputs,
     progress: &(dyn Fn(&str) + Sync),
@@ -107,11 +108,17 @@ pub fn make(
             unpack(package, inputs.open(checksum)?, checksum, scratch.path(), &mut entries)?;
         }
     }
-    let has_git = packages.iter().any(|package| matches!(package.origin, Origin::Git { .. }));
-    let git_scratch = scratch_for_git(host, has_git)?;
-    if let Some(git_scratch) = &git_scratch {
-        progress("fetching git dependencies");
-        entries.extend(git_entries(project, packages, entries.clone(), git_scratch.path(), host, inputs)?);
+    let crates = entries.clone();
+    let mut scratches = Vec::new(); // until the tree is imported
+    for (number, (project, packages)) in projects.iter().enumerate() {
+        if packages.iter().any(|package| matches!(package.origin, Origin::Git { .. })) {
+            progress("fetching git dependencies");
+            let scratch = self::scratch(host, &format!("git-{number}"))?;
+            let git = git_entries(project, packages, crates.clone(), scratch.path(), host, inputs)?;
+            let known: BTreeSet<String> = entries.iter().map(|entry: &TreeEntry| entry.path.clone()).collect();
+            entries.extend(git.into_iter().filter(|entry| !known.contains(&entry.path)));
+            scratches.push(scratch);
+        }
     }
     progress("keeping the dependencies' tree");
     let tree = inputs.import(entries)?;
@@ -134,10 +141,6 @@ pub(crate) fn directory_of(package: &Package) -> String {
 
 fn scratch(host: &Host, name: &str) -> Result<Scratch, VendorError> {
     Scratch::new(host, name).map_err(|source| VendorError::Scratch { path: host.scratch.join(name), source })
-}
-
-fn scratch_for_git(host: &Host, has_git: bool) -> Result<Option<Scratch>, VendorError> {
-    if has_git { scratch(host, "git").map(Some) } else { Ok(None) }
 }
 
 /// Has Cargo vendor the git packages, with the registry crates taken from a tree in the store.
@@ -168,7 +171,7 @@ fn git_entries(
     };
     let destination = scratch.join("vendor");
     let mut entries = Vec::new();
-    for (package, path) in crate::git::vendor(project, packages, &crates, &cargo_home, &destination, host)? {
+    for (package, path) in super::git::vendor(project, packages, &crates, &cargo_home, &destination, host)? {
         directory_entries(&path, &directory_of(package), &mut entries)?;
     }
     Ok(entries)

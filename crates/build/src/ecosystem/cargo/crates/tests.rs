@@ -59,7 +59,7 @@ fn an_interrupted_fetch_resumes() {
     assert!(first.iter().filter(|url| **url != self::url("crate-7")).all(|url| !second.contains(url)));
     assert_eq!((outcome.held, outcome.fetched), (20 - second.len(), second.len()));
     let outcome = bring(&packages, None, &inputs, &network, &|_| {}).expect("all is held");
-    assert_eq!((outcome, network.asked()), (Fetched { held: 20, cached: 0, fetched: 0 }, Vec::new()));
+    assert_eq!((outcome, network.asked()), (Counts { held: 20, cached: 0, fetched: 0 }, Vec::new()));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn cargos_cache_serves_if_its_bytes_are_right() {
     let packages = [package("a", CRATES_IO, &archive("a")), package("b", CRATES_IO, &archive("b"))];
     let network = Network::default().with(&url("b"), archive("b"));
     let outcome = bring(&packages, Some(directory.path()), &inputs, &network, &|_| {}).expect("both are there");
-    assert_eq!(outcome, Fetched { held: 0, cached: 1, fetched: 1 });
+    assert_eq!(outcome, Counts { held: 0, cached: 1, fetched: 1 });
     assert_eq!(network.asked(), [url("b")]);
 }
 

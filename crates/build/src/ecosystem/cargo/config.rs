@@ -20,7 +20,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cargo_lock::is_crates_io;
+use super::lock_file::is_crates_io;
 use crate::lock::basic_string;
 
 /// Returns the text for sources as `Cargo.lock` spells them (without commits), in any order, and the directory that

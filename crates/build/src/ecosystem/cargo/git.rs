@@ -9,7 +9,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cargo_lock::{Origin, Package};
+use super::lock_file::{Origin, Package};
 use crate::inputs::Host;
 
 /// How much of a tool's error output is kept in an error.
