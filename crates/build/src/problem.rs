@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use inspect::lock_file::{Finding, LockFileError, Position};
+
 /// How much of a line is shown: longer ones are cut.
 const TEXT_MAX: usize = 160;
 
@@ -46,6 +48,26 @@ impl Problem {
     pub(crate) fn of_toml(file: &str, text: &str, error: &toml::de::Error) -> Problem {
         let offset = error.span().map_or(0, |span: Range<usize>| span.start);
         Problem::at(file, text, offset, error.message().to_owned(), None)
+    }
+
+    /// Returns why a lock file was refused.
+    pub(crate) fn of_lock_file(bytes: &[u8], error: &LockFileError) -> Problem {
+        Problem::at_position(&error.file, bytes, error.at, error.reason.to_string(), None)
+    }
+
+    /// Returns what a lock file leaves open, or pins badly.
+    pub(crate) fn of_finding(bytes: &[u8], finding: &Finding) -> Problem {
+        let message = match &finding.package {
+            Some(package) => format!("`{package}`: {}", finding.problem),
+            None => finding.problem.to_string(),
+        };
+        Problem::at_position(&finding.file, bytes, finding.at, message, Some(finding.hint()))
+    }
+
+    fn at_position(file: &str, bytes: &[u8], at: Position, message: String, allowed: Option<String>) -> Problem {
+        let text = String::from_utf8_lossy(bytes);
+        let start: usize = text.split_inclusive('\n').take(at.line.saturating_sub(1)).map(str::len).sum();
+        Problem { column: at.column, ..Problem::at(file, &text, start, message, allowed) }
     }
 
     /// Returns the problem as one line: `file:line:column: message; what is allowed`.

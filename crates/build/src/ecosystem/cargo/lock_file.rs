@@ -1,24 +1,15 @@
 //! `Cargo.lock` as fetching sees it: which packages there are, and what pins the bytes of each.
 //!
-//! The file is read by [`inspect::cargo_lock`]. The graph between packages is not used here: a lock pins every package
+//! The file is read by [`inspect::lock_file::cargo`]. The graph between packages is not used here: a lock pins every package
 //! of the file, used or not.
 
-use inspect::cargo_lock::{self, CargoLockError, Source};
+use inspect::lock_file;
 use wire::digest::Digest;
 
 use crate::problem::Problem;
 
 /// The name of the file in a project.
 pub const FILE: &str = "Cargo.lock";
-
-/// The index of crates.io, as `source` spells it.
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
-/// The same index, asked file by file.
-const CRATES_IO_SPARSE: &str = "sparse+https://index.crates.io/";
-
-/// The command that mends a damaged file.
-const MEND: &str = "run `cargo generate-lockfile` to write the file anew";
 
 /// A package of the lock file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,55 +52,52 @@ impl Origin {
 
 /// Whether a source, as lock files spell it, is crates.io.
 pub(crate) fn is_crates_io(source: &str) -> bool {
-    source == CRATES_IO || source == CRATES_IO_SPARSE
+    lock_file::cargo::is_crates_io(source)
 }
 
 /// Reads a lock file; `file` is its name in messages. Packages are sorted by name and version.
 pub fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Package>, Problem> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Problem::at(file, "", 0, "the file is not UTF-8 text".to_owned(), None))?;
-    let lock = cargo_lock::parse(text).map_err(|error| problem(file, text, &error))?;
-    let package = |package: cargo_lock::Package| Package {
-        name: package.name,
-        version: package.version,
-        origin: match package.source {
-            Source::Path => Origin::Path,
-            Source::Registry { index, checksum } => Origin::Registry { source: index, checksum },
-            Source::Git { commit, id, .. } => {
-                let source = id.split_once('#').map_or(id.as_str(), |(source, _)| source).to_owned();
-                Origin::Git { source, commit }
-            }
-        },
-    };
-    let mut packages: Vec<Package> = lock.packages.into_iter().map(package).collect();
+    let lock = lock_file::cargo::parse(file, bytes).map_err(|error| Problem::of_lock_file(bytes, &error))?;
+    if let Some(finding) = lock.open().next() {
+        return Err(Problem::of_finding(bytes, finding));
+    }
+    let mut packages: Vec<Package> = lock.packages.into_iter().filter_map(package).collect();
     packages.sort();
     Ok(packages)
 }
 
-fn problem(file: &str, text: &str, error: &CargoLockError) -> Problem {
-    let mend = || Some(MEND.to_owned());
-    match error {
-        CargoLockError::TooLarge { .. } | CargoLockError::TooMany { .. } => {
-            Problem::at(file, text, 0, error.to_string(), None)
+/// `None` for what Cargo's lock files never name.
+fn package(locked: lock_file::Locked) -> Option<Package> {
+    let origin = match &locked.origin {
+        lock_file::Origin::Path(_) | lock_file::Origin::Workspace(_) => Origin::Path,
+        lock_file::Origin::Registry { registry, .. } => {
+            Origin::Registry { source: registry.clone()?, checksum: *locked.origin.digests().next()? }
         }
-        CargoLockError::Toml { line, column, message } => {
-            let mut problem = Problem::at(file, text, offset_of_line(text, *line), message.clone(), None);
-            problem.column = *column;
-            problem
+        lock_file::Origin::Git { url, reference, commit, .. } => {
+            Origin::Git { source: git_source(url, reference), commit: commit.to_string() }
         }
-        CargoLockError::Version { line, version } => {
-            let message = format!("lock file version {version} is not known");
-            let allowed = Some("versions 1 to 4 are read".to_owned());
-            Problem::at(file, text, offset_of_line(text, *line), message, allowed)
-        }
-        CargoLockError::Package { line, name, problem } => {
-            Problem::at(file, text, offset_of_line(text, *line), format!("package `{name}`: {problem}"), mend())
-        }
-    }
+        lock_file::Origin::Url(_) | lock_file::Origin::Bundled(_) => return None,
+    };
+    Some(Package { name: locked.name, version: locked.version, origin })
 }
 
-fn offset_of_line(text: &str, line: usize) -> usize {
-    text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum()
+/// `git+https://git.example.org/inner?branch=feature%2Fx`
+fn git_source(url: &str, reference: &lock_file::GitReference) -> String {
+    let (key, value) = match reference {
+        lock_file::GitReference::Default => return format!("git+{url}"),
+        lock_file::GitReference::Branch(name) => ("branch", name),
+        lock_file::GitReference::Tag(name) => ("tag", name),
+        lock_file::GitReference::Rev(name) => ("rev", name),
+    };
+    format!("git+{url}?{key}={}", encoded(value))
+}
+
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 #[cfg(test)]

@@ -54,21 +54,21 @@ fn malformed_files_are_refused_with_their_place() {
         .map(|(from, to)| parse(FILE, LOCK.replacen(from, to, 1).as_bytes()).expect_err(to).one_line())
         .collect();
     expect![[r#"
-        Cargo.lock:1:1: lock file version 9 is not known; versions 1 to 4 are read
+        Cargo.lock:1:11: format version `9` is not read: expected 1 to 4
         Cargo.lock:3:11: unclosed array table, expected `]`
-        Cargo.lock:3:1: package `../../etc`: the name is no package name; run `cargo generate-lockfile` to write the file anew
-        Cargo.lock:3:1: package `serde`: `../x` is no version; run `cargo generate-lockfile` to write the file anew
-        Cargo.lock:3:1: package `serde`: `zz0e2c6ed6606019b4e29e69dbaba95b11854410e5347d525002456dbbb786b6` is no checksum of a registry package; run `cargo generate-lockfile` to write the file anew
-        Cargo.lock:3:1: package `serde`: it comes from a registry but has no checksum; run `cargo generate-lockfile` to write the file anew
-        Cargo.lock:3:1: package `serde`: source `ftp+https://github.com/rust-lang/crates.io-index` is none that can be pinned: expected `registry+URL`, `sparse+URL` or `git+URL#COMMIT`; run `cargo generate-lockfile` to write the file anew
-        Cargo.lock:16:1: package `inner`: source `git+https://git.example.org/inner?branch=main` is none that can be pinned: expected `registry+URL`, `sparse+URL` or `git+URL#COMMIT`; run `cargo generate-lockfile` to write the file anew
-        Cargo.lock:16:1: package `inner`: source `git+https://git.example.org/inner?branch=main#main` is none that can be pinned: expected `registry+URL`, `sparse+URL` or `git+URL#COMMIT`; run `cargo generate-lockfile` to write the file anew"#]].assert_eq(&found.join("\n"));
+        Cargo.lock:3:1: package `../../etc`: the name is no package name
+        Cargo.lock:3:1: package `serde`: `../x` is no version
+        Cargo.lock:3:1: package `serde`: `zz0e2c6ed6606019b4e29e69dbaba95b11854410e5347d525002456dbbb786b6` is no digest of a package's file
+        Cargo.lock:3:1: `serde`: no digest pins what is fetched; run `cargo generate-lockfile` to write the file anew
+        Cargo.lock:3:1: package `serde`: `ftp+https://github.com/rust-lang/crates.io-index` says no origin: expected `registry+URL`, `sparse+URL` or `git+URL#COMMIT`
+        Cargo.lock:16:1: package `inner`: `git+https://git.example.org/inner?branch=main` says no origin: expected `registry+URL`, `sparse+URL` or `git+URL#COMMIT`
+        Cargo.lock:16:1: package `inner`: `git+https://git.example.org/inner?branch=main#main` says no origin: expected `registry+URL`, `sparse+URL` or `git+URL#COMMIT`"#]].assert_eq(&found.join("\n"));
 }
 
 #[test]
 fn what_is_no_text_is_refused() {
     assert!(parse(FILE, b"\xff").is_err());
-    let problem = parse(FILE, &vec![b'#'; inspect::cargo_lock::LOCK_BYTES_MAX + 1]).expect_err("too large");
+    let problem = parse(FILE, &vec![b'#'; inspect::lock_file::LOCK_BYTES_MAX + 1]).expect_err("too large");
     assert!(problem.message.contains("more than"), "{problem}");
 }
 
