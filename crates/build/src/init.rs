@@ -1,9 +1,14 @@
 //! A first `assay.toml` for a project, found out by looking at it, with comments that teach.
 //!
 //! Manifests and sources are read, never run. What is guessed (whether the program is a service, its port, its health
-//! check) is said in a comment where it stands. Only Cargo projects are looked at.
+//! check) is said in a comment where it stands. Where a directory holds several kinds of project, the first of Cargo and
+//! C or C++ is proposed for; what else there is, is said in a note.
+
+mod draft;
 
 mod manifest;
+
+mod native;
 
 mod system;
 
@@ -50,8 +55,12 @@ const PORT_DEFAULT: u16 = 8080;
 /// Why no specification can be proposed.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// Not a Cargo project.
-    #[error("`{}` holds no Cargo.toml: this version proposes for Cargo projects only", .0.display())]
+    /// No project of a kind that is known.
+    #[error(
+        "`{}` holds no project that is known: looked for Cargo.toml, CMakeLists.txt, configure, configure.ac and a \
+         Makefile; write assay.toml by hand, as docs/formats/assay.toml.md shows it",
+        .0.display()
+    )]
     NoProject(PathBuf),
     /// No lock file.
     #[error("`{}` is missing; run `cargo generate-lockfile` and commit it", .0.display())]
@@ -123,14 +132,17 @@ struct Service {
 /// Looks at the project in `directory` (absolute) and proposes a specification. `owner` stands for owners where the
 /// manifest names none.
 pub fn propose(directory: &Path, owner: &str) -> Result<Proposal, InitError> {
-    let findings = look(directory, owner)?;
-    Ok(write::proposal(&findings))
+    if directory.join("Cargo.toml").is_file() {
+        return Ok(write::proposal(&look(directory, owner)?));
+    }
+    let mut draft = native::look(directory)?.ok_or_else(|| InitError::NoProject(directory.to_owned()))?;
+    if draft.owners.is_empty() {
+        draft.owners = vec![owner.to_owned()];
+    }
+    Ok(draft.proposal())
 }
 
 fn look(directory: &Path, owner: &str) -> Result<Findings, InitError> {
-    if !directory.join("Cargo.toml").is_file() {
-        return Err(InitError::NoProject(directory.to_owned()));
-    }
     let lock = read_lock(directory)?;
     let (root, mut members) = manifest::read_all(directory)?;
     let project = project_name(directory, &root, &members);
@@ -174,8 +186,17 @@ fn read_lock(directory: &Path) -> Result<Vec<system::Locked>, InitError> {
 /// The root package's name, the only member's, or the directory's; in the form that names have.
 fn project_name(directory: &Path, root: &manifest::Root, members: &[Manifest]) -> String {
     let only = (members.len() == 1).then(|| members[0].name.clone());
-    let of_directory = || directory.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = root.name.clone().or(only).or_else(of_directory).unwrap_or_default().to_lowercase();
+    root.name.clone().or(only).map_or_else(|| directory_name(directory), |name| name_of(&name))
+}
+
+/// The directory's name, in the form that names have.
+fn directory_name(directory: &Path) -> String {
+    name_of(&directory.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// A name in the form that a specification allows.
+fn name_of(text: &str) -> String {
+    let name = text.to_lowercase();
     let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let name: String = name.chars().map(allowed).take(64).collect();
     let name = name.trim_start_matches(['-', '_', '.']).to_owned();

@@ -191,7 +191,7 @@ fn what_cannot_be_proposed_for_is_named() {
     let manifest = ("Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\n");
     let lib = ("src/lib.rs", "");
     let cases: [(&[(&str, &str)], &str); 4] = [
-        (&[("README", "")], "holds no Cargo.toml"),
+        (&[("README", "")], "holds no project that is known: looked for Cargo.toml"),
         (&[manifest, lib], "Cargo.lock` is missing; run `cargo generate-lockfile`"),
         (&[manifest, lib, ("Cargo.lock", LOCK)], "`x` is a library"),
         (&[("Cargo.toml", "[package\n"), ("Cargo.lock", LOCK)], "Cargo.toml:1:9: "),
@@ -215,4 +215,44 @@ fn ports_and_health_checks_are_guessed_from_texts() {
     assert_eq!(port("bind(\"127.0.0.1:0\") // \"127.0.0.1:99999\""), None);
     assert_eq!(health(r#".route("/status", a).route("/api/healthz", b)"#), Some("/api/healthz".to_owned()));
     assert_eq!(health(r#".route("/users", a) "health" "/a b/health""#), None);
+}
+
+#[test]
+fn c_projects_are_known_by_their_build_files() {
+    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+        ("Makefile", &[("Makefile", "CFLAGS = -O2\n\nall: tally\n\ntally: tally.c\n\tcc -o tally tally.c\ncheck: all\n")], "make | tally tally | make check"),
+        ("first target", &[("makefile", "X := 1\nfoo: foo.o\n")], "make | foo foo | -"),
+        ("nothing known", &[("GNUmakefile", "include x.mk\n")], "make | PROJECT PROJECT | -"),
+        (
+            "CMake",
+            &[("CMakeLists.txt", "project(x C)\nenable_testing()\nadd_executable(Tool main.c)\n"), ("Makefile", "")],
+            "cmake -S . -B out -DCMAKE_BUILD_TYPE=Release; cmake --build out | tool out/Tool | sh -c cmake -S . -B out \
+             -DCMAKE_BUILD_TYPE=Release && cmake --build out && ctest --test-dir out",
+        ),
+        (
+            "configure",
+            &[("configure", ""), ("configure.ac", ""), ("src/Makefile.am", "bin_PROGRAMS = hello\n")],
+            "./configure; make | hello src/hello | sh -c ./configure && make check",
+        ),
+        (
+            "autoconf",
+            &[("configure.ac", ""), ("Makefile.am", "bin_PROGRAMS = hello\n")],
+            "autoreconf --install; ./configure; make | hello hello | sh -c autoreconf --install && ./configure && make check",
+        ),
+    ];
+    for (name, files, expected) in cases {
+        let directory = project("init-native", files);
+        let (proposal, spec) = proposed(&directory);
+        let steps: Vec<String> = spec.steps.iter().map(|step| step.run.join(" ")).collect();
+        let artifact = &spec.artifacts[0];
+        let test = spec.tests.first().map_or("-".to_owned(), |test| test.run.join(" "));
+        let found = format!("{} | {} {} | {test}", steps.join("; "), artifact.name, artifact.path);
+        assert_eq!(found, expected.replace("PROJECT", &proposal.project), "{name}");
+        assert!(spec.base.packages.contains(&"make".to_owned()), "{name}");
+        let findings = crate::check::check(&crate::check::Files {
+            spec: Some(("assay.toml".to_owned(), proposal.text.into_bytes())),
+            ..crate::check::Files::default()
+        });
+        assert_eq!(findings, [], "{name}");
+    }
 }

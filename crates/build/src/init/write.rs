@@ -4,14 +4,14 @@ use super::{Findings, Proposal, Service};
 use crate::lock::basic_string;
 
 /// The environment that a proposal declares.
-const ENVIRONMENT: &str = "production";
+pub(super) const ENVIRONMENT: &str = "production";
 
 pub(super) fn proposal(findings: &Findings) -> Proposal {
     let policy = format!("policies/{ENVIRONMENT}.toml");
     let binaries: Vec<String> = findings.members.iter().flat_map(|member| member.binaries.clone()).collect();
     let artifacts = artifacts(&binaries);
     let sections = [
-        head(findings),
+        head(&findings.project, &findings.owners),
         base(findings),
         steps(findings),
         artifact_sections(findings, &artifacts),
@@ -40,8 +40,7 @@ fn artifacts(binaries: &[String]) -> Vec<(String, String)> {
     artifacts
 }
 
-fn head(findings: &Findings) -> String {
-    let owners: Vec<String> = findings.owners.iter().map(|owner| basic_string(owner)).collect();
+pub(super) fn head(project: &str, owners: &[String]) -> String {
     format!(
         "# How this project is built, tested and deployed. `assay lock` pins everything that is named here.\n\
          version = 1\n\
@@ -49,9 +48,9 @@ fn head(findings: &Findings) -> String {
          [project]\n\
          name = {}\n\
          # Who answers for it.\n\
-         owners = [{}]\n",
-        basic_string(&findings.project),
-        owners.join(", ")
+         owners = {}\n",
+        basic_string(project),
+        list_of(owners)
     )
 }
 
@@ -205,4 +204,9 @@ fn notes(findings: &Findings) -> Vec<String> {
 fn list(items: &[&str]) -> String {
     let items: Vec<String> = items.iter().map(|item| basic_string(item)).collect();
     format!("[{}]", items.join(", "))
+}
+
+/// A TOML list of texts.
+pub(super) fn list_of(items: &[String]) -> String {
+    list(&items.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -1,0 +1,143 @@
+//! C and C++ projects: CMake, a `configure` script, autoconf, or a Makefile. They have no lock file: what they use are
+//! packages of the base, and files of `[[fetch]]`.
+
+use std::fs;
+use std::path::Path;
+
+use super::draft::{Draft, Step, texts};
+use super::{FILE_SIZE_MAX, InitError, directory_name, name_of};
+
+/// The compiler, the C library, make, and the shell that it runs.
+const ALWAYS: [&str; 5] = ["coreutils", "dash", "gcc", "libc6-dev", "make"];
+
+/// What `configure` scripts call beside that. Debian takes these for granted, so nothing depends on them.
+const CONFIGURE: [&str; 7] = ["diffutils", "findutils", "gawk", "grep", "hostname", "sed", "tar"];
+
+/// Names of a Makefile, as GNU make looks for them.
+const MAKEFILES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
+
+/// `None` if the directory holds no such project.
+pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
+    let has = |name: &str| directory.join(name).is_file();
+    let mut draft = match () {
+        () if has("CMakeLists.txt") => cmake(&read(directory, "CMakeLists.txt")?),
+        () if has("configure") => autotools(directory, false)?,
+        () if has("configure.ac") => autotools(directory, true)?,
+        () => match MAKEFILES.iter().find(|name| has(name)) {
+            Some(name) => make(&read(directory, name)?),
+            None => return Ok(None),
+        },
+    };
+    draft.project = directory_name(directory);
+    if draft.artifacts.is_empty() {
+        draft.artifacts = vec![(draft.project.clone(), draft.project.clone())];
+        draft.about_artifacts = texts(&["No program was found in the build files: name the file that the steps leave."]);
+        draft.notes.push("what the build leaves is not known: check `[[artifact]]`".to_owned());
+    }
+    draft.check = vec![draft.artifacts[0].0.clone(), "--help".to_owned()];
+    draft.notes.insert(0, format!("builds {}", draft.artifacts[0].1));
+    if draft.test.is_none() {
+        draft.notes.push("no test was found".to_owned());
+    }
+    draft.packages.sort();
+    Ok(Some(draft))
+}
+
+fn cmake(text: &str) -> Draft {
+    let program = word_after(text, "add_executable(");
+    let has_tests = text.contains("enable_testing") || text.contains("include(CTest)");
+    Draft {
+        about_base: texts(&["Libraries that the project finds with find_package() or pkg-config: add their -dev packages."]),
+        packages: texts(&[&ALWAYS[..], &["cmake", "g++"]].concat()),
+        steps: vec![
+            Step::new("configure", &["cmake", "-S", ".", "-B", "out", "-DCMAKE_BUILD_TYPE=Release"], &[
+                "FetchContent and ExternalProject have no network here: name such files in `[[fetch]]`.",
+            ]),
+            Step::new("compile", &["cmake", "--build", "out"], &[]),
+        ],
+        artifacts: program.map(|program| artifact(&program, "out/")).into_iter().collect(),
+        test: has_tests.then(|| {
+            let script = "cmake -S . -B out -DCMAKE_BUILD_TYPE=Release && cmake --build out && ctest --test-dir out";
+            texts(&["sh", "-c", script])
+        }),
+        ..Draft::default()
+    }
+}
+
+fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
+    let mut packages = [&ALWAYS[..], &CONFIGURE[..]].concat();
+    let mut steps = Vec::new();
+    if generate {
+        packages.extend(["autoconf", "automake", "libtool"]);
+        steps.push(Step::new("generate", &["autoreconf", "--install"], &["The release of a project brings `configure` along; its repository does not."]));
+    }
+    steps.push(Step::new("configure", &["./configure"], &[
+        "It sees a fixed host name, user, CPU count and path, the same on every machine.",
+    ]));
+    steps.push(Step::new("compile", &["make"], &[]));
+    let mut program = None;
+    for (file, below) in [("Makefile.am", ""), ("src/Makefile.am", "src/")] {
+        if program.is_none() && directory.join(file).is_file() {
+            program = word_after(&read(directory, file)?, "bin_PROGRAMS =").map(|name| artifact(&name, below));
+        }
+    }
+    let prepare = if generate { "autoreconf --install && " } else { "" };
+    Ok(Draft {
+        about_base: texts(&["Libraries that `configure` looks for: add their -dev packages, and pkg-config if it uses that."]),
+        packages: texts(&packages),
+        steps,
+        artifacts: program.into_iter().collect(),
+        test: Some(vec!["sh".to_owned(), "-c".to_owned(), format!("{prepare}./configure && make check")]),
+        ..Draft::default()
+    })
+}
+
+fn make(text: &str) -> Draft {
+    let has = |target: &str| text.lines().any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':')));
+    let all = text.lines().find_map(|line| line.strip_prefix("all:"));
+    let first = || {
+        let target = text.lines().filter(|line| !line.starts_with(['\t', '#', '.', ' '])).find_map(|line| {
+            let (target, rest) = line.split_once(':')?;
+            (!rest.starts_with('=') && target != "all").then(|| target.trim().to_owned())
+        });
+        target.filter(|target| is_plain(target))
+    };
+    let named = all.and_then(|list| list.split_whitespace().next().map(str::to_owned)).filter(|name| is_plain(name));
+    let test = ["check", "test"].into_iter().find(|target| has(target));
+    Draft {
+        about_base: texts(&["Libraries that the programs are linked with: add their -dev packages."]),
+        packages: texts(&ALWAYS),
+        steps: vec![Step::new("compile", &["make"], &[])],
+        artifacts: named.or_else(first).map(|name| artifact(&name, "")).into_iter().collect(),
+        test: test.map(|target| texts(&["make", target])),
+        ..Draft::default()
+    }
+}
+
+/// Name and path of a program.
+fn artifact(program: &str, below: &str) -> (String, String) {
+    (name_of(program), format!("{below}{program}"))
+}
+
+/// The first word after a text, if it is a plain name.
+fn word_after(text: &str, before: &str) -> Option<String> {
+    let rest = &text[text.find(before)? + before.len()..];
+    let end = |c: char| c.is_whitespace() || c == ')' || c == '\\';
+    let word = rest.trim_start().split(end).next()?;
+    is_plain(word).then(|| word.to_owned())
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+        && !name.starts_with('.')
+}
+
+fn read(directory: &Path, name: &str) -> Result<String, InitError> {
+    let path = directory.join(name);
+    let failed = |source| InitError::Read { path: path.clone(), source };
+    if fs::metadata(&path).map_err(failed)?.len() > FILE_SIZE_MAX {
+        return Err(failed(std::io::Error::other(format!("larger than {FILE_SIZE_MAX} bytes"))));
+    }
+    let bytes = fs::read(&path).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
