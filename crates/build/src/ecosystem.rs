@@ -14,6 +14,8 @@ pub mod download;
 
 pub mod fetched;
 
+pub mod node;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -38,6 +40,8 @@ pub const LOCK_FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
 pub enum Ecosystem {
     /// Rust.
     Cargo,
+    /// JavaScript with Node.js.
+    Node,
 }
 
 /// A format of lock files.
@@ -46,6 +50,8 @@ pub enum Ecosystem {
 pub enum LockFileKind {
     /// `Cargo.lock`
     Cargo,
+    /// `package-lock.json`
+    Npm,
 }
 
 /// What is known of a format of lock files beside how to read it.
@@ -59,13 +65,22 @@ struct Format {
     mend: &'static str,
 }
 
-const FORMATS: [Format; 1] = [Format {
-    kind: LockFileKind::Cargo,
-    name: "cargo",
-    ecosystem: Ecosystem::Cargo,
-    file: "Cargo.lock",
-    mend: "cargo generate-lockfile",
-}];
+const FORMATS: [Format; 2] = [
+    Format {
+        kind: LockFileKind::Cargo,
+        name: "cargo",
+        ecosystem: Ecosystem::Cargo,
+        file: "Cargo.lock",
+        mend: "cargo generate-lockfile",
+    },
+    Format {
+        kind: LockFileKind::Npm,
+        name: "npm",
+        ecosystem: Ecosystem::Node,
+        file: "package-lock.json",
+        mend: "npm install --package-lock-only",
+    },
+];
 
 impl LockFileKind {
     /// Returns the format of a file, by its name; `None` for what is no lock file that is read.
@@ -143,11 +158,28 @@ impl ProjectFile {
         self.path.rsplit_once('/').map_or("", |(directory, _)| directory)
     }
 
+    /// Reads it as it is, with its findings.
+    pub fn read(&self) -> Result<inspect::lock_file::LockFile, Problem> {
+        let (path, bytes) = (self.path.as_str(), self.bytes.as_slice());
+        let read = match self.kind {
+            LockFileKind::Cargo => inspect::lock_file::cargo::parse(path, bytes),
+            LockFileKind::Npm => inspect::lock_file::npm::parse(path, bytes),
+        };
+        read.map_err(|error| Problem::of_lock_file(bytes, &error))
+    }
+
+    /// Reads it, and refuses one that leaves open which bytes are meant.
+    pub(crate) fn parse(&self) -> Result<inspect::lock_file::LockFile, PinError> {
+        let lock = self.read().map_err(|problem| PinError::LockFile(Box::new(problem)))?;
+        if let Some(finding) = lock.open().next() {
+            return Err(PinError::LockFile(Box::new(Problem::of_finding(&self.bytes, finding))));
+        }
+        Ok(lock)
+    }
+
     /// Returns `name version` of every package that must be fetched.
     pub fn names(&self) -> Result<BTreeSet<String>, Problem> {
-        match self.kind {
-            LockFileKind::Cargo => cargo::names(self),
-        }
+        Ok(self.read()?.fetched().map(|package| format!("{} {}", package.name, package.version)).collect())
     }
 }
 
@@ -225,12 +257,13 @@ pub struct Contribution {
 
 impl Ecosystem {
     /// All of them, in the order in which they are pinned.
-    pub const ALL: [Ecosystem; 1] = [Ecosystem::Cargo];
+    pub const ALL: [Ecosystem; 2] = [Ecosystem::Cargo, Ecosystem::Node];
 
     /// Returns the name that stands in `assay.lock`; also the type of its package URLs where there is one.
     pub fn name(self) -> &'static str {
         match self {
             Ecosystem::Cargo => "cargo",
+            Ecosystem::Node => "node",
         }
     }
 
@@ -238,6 +271,7 @@ impl Ecosystem {
     pub fn tree_key(self) -> &'static str {
         match self {
             Ecosystem::Cargo => "vendor",
+            Ecosystem::Node => "node-packages",
         }
     }
 
@@ -245,6 +279,7 @@ impl Ecosystem {
     pub fn directory(self) -> &'static str {
         match self {
             Ecosystem::Cargo => "/vendor",
+            Ecosystem::Node => "/dependencies/node",
         }
     }
 
@@ -252,6 +287,7 @@ impl Ecosystem {
     pub(crate) fn pin(self, request: &Request<'_>, world: &World<'_>) -> Result<Pinned, PinError> {
         match self {
             Ecosystem::Cargo => cargo::pin(request, world),
+            Ecosystem::Node => node::pin(request, world),
         }
     }
 
@@ -259,6 +295,7 @@ impl Ecosystem {
     pub(crate) fn contribute(self, lock: &Lock, settings: &Settings) -> Contribution {
         let mut contribution = match self {
             Ecosystem::Cargo => cargo::contribute(lock, settings),
+            Ecosystem::Node => node::contribute(lock, settings),
         };
         if lock.tree_of(self).is_some() {
             let tree = Mount::Tree { target: self.directory().to_owned(), source: self.tree_key().to_owned() };
@@ -266,6 +303,17 @@ impl Ecosystem {
         }
         contribution
     }
+}
+
+/// A lock file that says what cannot be fetched, at a line of it.
+fn refuse(file: &ProjectFile, line: usize, message: String, mend: &str) -> PinError {
+    PinError::LockFile(Box::new(Problem::at_line(&file.path, &file.bytes, line, message, Some(mend.to_owned()))))
+}
+
+/// Debian's name of the machine that a base is for: `amd64`.
+fn architecture(base: &lock::Base) -> &str {
+    let own = base.packages.iter().map(|package| package.architecture.as_str());
+    own.into_iter().find(|architecture| *architecture != "all").unwrap_or("amd64")
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ pub fn restore(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> R
         if held(&locked.tree)? {
             continue;
         }
-        let found = toolchain::resolve(project, &spec.base.targets, world.host)?;
+        let found = toolchain::resolve(&locked.name, project, &spec.base.targets, world.host)?;
         if found.version != locked.version {
             differences.push(format!("{} {} ≠ {}", locked.name, locked.version, found.version));
         } else if toolchain::import(&found, world.inputs)?.tree != locked.tree {
@@ -212,21 +212,23 @@ fn pin_toolchains(
     world: &World<'_>,
     imported: &mut Vec<&'static str>,
 ) -> Result<Vec<lock::Toolchain>, PinError> {
-    if spec.base.toolchains.is_empty() {
-        return Ok(Vec::new());
+    let mut toolchains = Vec::new();
+    for name in &spec.base.toolchains {
+        let resolved = toolchain::resolve(name, project, &spec.base.targets, world.host)?;
+        let cache = Cache::new(&world.host.cache, resolved.name, &toolchain::fingerprint(&resolved));
+        if let Some(known) = cache.load::<lock::Toolchain>()
+            && world.inputs.tree(&known.tree)?.is_some()
+        {
+            toolchains.push(known);
+            continue;
+        }
+        (world.progress)(&format!("importing {}", resolved.version));
+        let toolchain = toolchain::import(&resolved, world.inputs)?;
+        cache.save(&toolchain);
+        imported.push(resolved.name);
+        toolchains.push(toolchain);
     }
-    let resolved = toolchain::resolve(project, &spec.base.targets, world.host)?;
-    let cache = Cache::new(&world.host.cache, "rust", &toolchain::fingerprint(&resolved));
-    if let Some(known) = cache.load::<lock::Toolchain>()
-        && world.inputs.tree(&known.tree)?.is_some()
-    {
-        return Ok(vec![known]);
-    }
-    (world.progress)(&format!("importing {}", resolved.version));
-    let toolchain = toolchain::import(&resolved, world.inputs)?;
-    cache.save(&toolchain);
-    imported.push("rust");
-    Ok(vec![toolchain])
+    Ok(toolchains)
 }
 
 #[cfg(test)]

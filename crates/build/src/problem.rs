@@ -64,6 +64,11 @@ impl Problem {
         Problem::at_position(&finding.file, bytes, finding.at, message, Some(finding.hint()))
     }
 
+    /// Returns the problem at a line of a file, from 1.
+    pub(crate) fn at_line(file: &str, bytes: &[u8], line: usize, message: String, allowed: Option<String>) -> Problem {
+        Problem::at_position(file, bytes, Position { line, column: 1 }, message, allowed)
+    }
+
     fn at_position(file: &str, bytes: &[u8], at: Position, message: String, allowed: Option<String>) -> Problem {
         let text = String::from_utf8_lossy(bytes);
         let start: usize = text.split_inclusive('\n').take(at.line.saturating_sub(1)).map(str::len).sum();

@@ -69,7 +69,7 @@ pub const CPUS_MAX: u32 = 256;
 pub const REPETITIONS_MAX: u32 = 100;
 
 /// Variables that the sandbox constructs, and that no table of variables may set.
-pub const CONSTRUCTED: [&str; 11] = [
+pub const CONSTRUCTED: [&str; 15] = [
     "CARGO_BUILD_JOBS",
     "CARGO_HOME",
     "CARGO_INCREMENTAL",
@@ -81,6 +81,10 @@ pub const CONSTRUCTED: [&str; 11] = [
     "TMPDIR",
     "TZ",
     "USER",
+    "npm_config_cache",
+    "npm_config_nodedir",
+    "npm_config_offline",
+    "npm_config_update_notifier",
 ];
 
 /// Where what `[[fetch]]` names is inside.
@@ -131,7 +135,7 @@ pub struct Project {
 pub struct Base {
     /// Debian packages; what they depend on comes with them.
     pub packages: Vec<String>,
-    /// Toolchains imported from this machine; `rust` is the one known.
+    /// Toolchains imported from this machine: `rust`, `node`.
     pub toolchains: Vec<String>,
     /// Rust targets beside the machine's own, as `x86_64-unknown-linux-musl`.
     pub targets: Vec<String>,

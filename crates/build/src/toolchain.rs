@@ -1,8 +1,11 @@
-//! The Rust toolchain of this machine, as a tree that a build mounts read-only.
+//! Toolchains of this machine, each as a tree that a build mounts read-only.
 //!
-//! `rustc` is asked in the project's directory, so that `rust-toolchain.toml` chooses as it does for the user. Taken:
+//! Rust: `rustc` is asked in the project's directory, so that `rust-toolchain.toml` chooses as it does for the user. Taken:
 //! `cargo`, `rustc`, `rustdoc`, the compiler's libraries, and the standard library of the machine's own target and of
-//! targets that `assay.toml` names. Left out: documentation, sources, linters, editors' helpers.
+//! targets that `assay.toml` names. Left out: documentation, sources, linters, editors' helpers. Node.js: the directory
+//! that the `node` of the search path lies in.
+
+mod node;
 
 use std::fs;
 use std::io;
@@ -47,6 +50,19 @@ pub enum ToolchainError {
         .0.display()
     )]
     System(PathBuf),
+    /// No `node`.
+    #[error("there is no `node` in the search path; install Node.js, or take `node` out of `toolchains`")]
+    NoNode,
+    /// `node` failed.
+    #[error("`{}` does not answer to `--version`", .0.display())]
+    Node(PathBuf),
+    /// The distribution's own package, whose parts lie all over the system.
+    #[error(
+        "`{}` has no npm beside it (`lib/node_modules/npm`), so it is no directory of its own; \
+         take `node` out of `toolchains` and add `nodejs` and `npm` to `packages`",
+        .0.display()
+    )]
+    NoNpm(PathBuf),
     /// `rust-toolchain.toml` names a directory.
     #[error("`{}` names a toolchain by path, which would run a program of the project; name a channel", .0.display())]
     ByPath(PathBuf),
@@ -70,9 +86,14 @@ pub enum ToolchainError {
     Inputs(#[from] InputsError),
 }
 
-/// The toolchain on this machine, before any file is read.
+/// Names of the toolchains that are known.
+pub const NAMES: [&str; 2] = ["node", "rust"];
+
+/// A toolchain on this machine, before any file is read.
 #[derive(Clone, Debug)]
 pub struct Resolved {
+    /// One of [`NAMES`].
+    pub name: &'static str,
     /// `rustc 1.95.0 (59807616e 2026-04-14)`
     pub version: String,
     /// Relative path, size and time of every file that is taken; sorted.
@@ -80,8 +101,16 @@ pub struct Resolved {
     sysroot: PathBuf,
 }
 
+/// Finds a toolchain by its name, which is one of [`NAMES`].
+pub fn resolve(name: &str, project: &Path, targets: &[String], host: &Host) -> Result<Resolved, ToolchainError> {
+    match name {
+        "node" => node::resolve(host),
+        _ => rust(project, targets, host),
+    }
+}
+
 /// Finds the toolchain that `rustc` in the project's directory belongs to.
-pub fn resolve(project: &Path, targets: &[String], host: &Host) -> Result<Resolved, ToolchainError> {
+fn rust(project: &Path, targets: &[String], host: &Host) -> Result<Resolved, ToolchainError> {
     refuse_path(project)?;
     let text = rustc(project, &["-vV"], host)?;
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
@@ -107,13 +136,13 @@ pub fn resolve(project: &Path, targets: &[String], host: &Host) -> Result<Resolv
         add(&sysroot, &directory, &mut files)?;
     }
     files.sort();
-    Ok(Resolved { version: version.to_owned(), files, sysroot })
+    Ok(Resolved { name: "rust", version: version.to_owned(), files, sysroot })
 }
 
 /// Returns what changes when the toolchain on this machine may have changed.
 pub fn fingerprint(resolved: &Resolved) -> Digest {
     let mut hasher = Hasher::new(Algorithm::Sha256);
-    hasher.update(format!("rust {LAYOUT}\n{}\n{}\n", resolved.version, resolved.sysroot.display()).as_bytes());
+    hasher.update(format!("{} {LAYOUT}\n{}\n{}\n", resolved.name, resolved.version, resolved.sysroot.display()).as_bytes());
     for (path, size, time) in &resolved.files {
         hasher.update(format!("{path} {size} {time}\n").as_bytes());
     }
@@ -132,7 +161,7 @@ pub fn import(resolved: &Resolved, inputs: &dyn Inputs) -> Result<lock::Toolchai
         }
     }
     let tree = inputs.import(entries)?.digest();
-    Ok(lock::Toolchain { name: "rust".to_owned(), version: resolved.version.clone(), tree })
+    Ok(lock::Toolchain { name: resolved.name.to_owned(), version: resolved.version.clone(), tree })
 }
 
 /// A toolchain named by path is a program of the project's choosing, and finding the toolchain would run it.

@@ -13,7 +13,6 @@ pub mod lock_file;
 
 pub mod vendor;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +28,6 @@ use crate::lock::{self, Dependency, DependencyKind, Lock};
 use crate::pin::cache::Cache;
 use crate::pin::{PinError, World};
 use crate::plan::HOME;
-use crate::problem::Problem;
 
 use lock_file::{Origin, Package};
 use vendor::Vendored;
@@ -40,13 +38,6 @@ const CONFIG: &str = "/.cargo/config.toml";
 
 /// The tree's directory as [`CONFIG`] names it.
 const RELATIVE: &str = "vendor";
-
-/// `name version` of every package that must be fetched.
-pub(super) fn names(file: &ProjectFile) -> Result<BTreeSet<String>, Problem> {
-    let packages = lock_file::parse(&file.path, &file.bytes)?;
-    let external = packages.iter().filter(|package| package.origin != Origin::Path);
-    Ok(external.map(|package| format!("{} {}", package.name, package.version)).collect())
-}
 
 /// Pins the crates of all lock files.
 pub(super) fn pin(request: &Request<'_>, world: &World<'_>) -> Result<Pinned, PinError> {

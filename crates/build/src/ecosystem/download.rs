@@ -48,8 +48,8 @@ pub struct Wanted {
     pub what: String,
     /// Where it is asked for.
     pub url: String,
-    /// What its bytes must be.
-    pub integrity: Digest,
+    /// What its bytes must be, by each of these; at least one.
+    pub integrity: Vec<Digest>,
     /// Who says so, for messages: `package-lock.json`.
     pub stated_by: String,
 }
@@ -96,7 +96,7 @@ pub fn bring(wanted: &[Wanted], world: &World<'_>) -> Result<(Vec<Digest>, Count
     let mut digests = vec![None; wanted.len()];
     let mut missing = Vec::new();
     for (index, file) in wanted.iter().enumerate() {
-        match held(&file.integrity, world).map_err(|source| keeping(file, source))? {
+        match held(first(file), world).map_err(|source| keeping(file, source))? {
             Some(digest) => digests[index] = Some(digest),
             None => missing.push(index),
         }
@@ -170,28 +170,35 @@ fn fetch(file: &Wanted, world: &World<'_>) -> Result<Digest, DownloadError> {
         Ok(bytes) => bytes,
         Err(source) => return Err(DownloadError::Fetch { what: file.what.clone(), source }),
     };
-    let found = match &file.integrity {
-        Digest::Sha256(_) => Digest::of(&bytes),
-        Digest::Sha512(_) => {
-            let mut hasher = Hasher::new(Algorithm::Sha512);
-            hasher.update(&bytes);
-            hasher.finish()
+    let sha256 = Digest::of(&bytes);
+    for expected in &file.integrity {
+        let found = match expected {
+            Digest::Sha256(_) => sha256,
+            Digest::Sha512(_) => {
+                let mut hasher = Hasher::new(Algorithm::Sha512);
+                hasher.update(&bytes);
+                hasher.finish()
+            }
+        };
+        if found != *expected {
+            return Err(DownloadError::Differs {
+                what: file.what.clone(),
+                url: file.url.clone(),
+                stated_by: file.stated_by.clone(),
+                expected: *expected,
+                found,
+            });
         }
-    };
-    if found != file.integrity {
-        return Err(DownloadError::Differs {
-            what: file.what.clone(),
-            url: file.url.clone(),
-            stated_by: file.stated_by.clone(),
-            expected: file.integrity,
-            found,
-        });
     }
-    let digest = world.inputs.put(&mut bytes.as_slice(), None).map_err(|source| keeping(file, source))?;
-    if digest != file.integrity {
-        known(&file.integrity, world).save(&digest);
+    let digest = world.inputs.put(&mut bytes.as_slice(), Some(&sha256)).map_err(|source| keeping(file, source))?;
+    if digest != *first(file) {
+        known(first(file), world).save(&digest);
     }
     Ok(digest)
+}
+
+fn first(file: &Wanted) -> &Digest {
+    file.integrity.first().expect("a lock file without a digest was refused")
 }
 
 fn keeping(file: &Wanted, source: InputsError) -> DownloadError {

@@ -65,7 +65,7 @@ pub(crate) fn pin(files: &[Fetch], world: &World<'_>) -> Result<Pinned, FetchedE
         .map(|file| Wanted {
             what: format!("`{}`", file.path),
             url: file.url.clone(),
-            integrity: file.digest,
+            integrity: vec![file.digest],
             stated_by: spec::FILE.to_owned(),
         })
         .collect();

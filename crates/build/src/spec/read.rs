@@ -12,6 +12,7 @@ use super::{
 use crate::document::{At, Reader, Table};
 use crate::ecosystem::{self, LockFileKind};
 use crate::problem::Problem;
+use crate::toolchain;
 
 /// CPUs when `[build]` names none: what the smallest rented machine has.
 const CPUS_DEFAULT: u32 = 2;
@@ -124,9 +125,9 @@ fn base(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Base> {
     }
     let toolchains = reader.strings(&table, "toolchains").map_or(Vec::new(), |list| list.value);
     for toolchain in &toolchains {
-        if toolchain.value != "rust" {
+        if !toolchain::NAMES.contains(&toolchain.value.as_str()) {
             let message = format!("unknown toolchain `{}`", shown(&toolchain.value));
-            reader.problem(toolchain.offset, message, crate::problem::suggestion(&toolchain.value, &["rust"]));
+            reader.problem(toolchain.offset, message, crate::problem::suggestion(&toolchain.value, &toolchain::NAMES));
         }
     }
     let targets = reader.strings(&table, "targets").map_or(Vec::new(), |list| list.value);

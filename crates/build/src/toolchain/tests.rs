@@ -33,7 +33,7 @@ fn takes_the_compiler_and_leaves_the_rest() {
     let directory = Directory::new("toolchain");
     let host = toolchain(&directory);
     let inputs = DirectoryInputs::new(&directory);
-    let resolved = resolve(directory.path(), &[], &host).expect("it answers");
+    let resolved = resolve("rust", directory.path(), &[], &host).expect("it answers");
     assert_eq!(resolved.version, "rustc 1.95.0 (abc 2026-04-14)");
     let pinned = import(&resolved, &inputs).expect("it is readable");
     let tree = crate::inputs::manifest(&inputs, &pinned.tree).expect("it is held");
@@ -54,7 +54,7 @@ fn takes_the_compiler_and_leaves_the_rest() {
 fn the_fingerprint_follows_the_files() {
     let directory = Directory::new("toolchain-print");
     let host = toolchain(&directory);
-    let print = || fingerprint(&resolve(directory.path(), &[], &host).expect("it answers"));
+    let print = || fingerprint(&resolve("rust", directory.path(), &[], &host).expect("it answers"));
     let before = print();
     assert_eq!(before, print());
     directory.write("toolchain/lib/librustc_driver-1.so", "another size");
@@ -65,25 +65,25 @@ fn the_fingerprint_follows_the_files() {
 fn refusals_say_what_to_do() {
     let directory = Directory::new("toolchain-refused");
     let mut host = toolchain(&directory);
-    let error = resolve(directory.path(), &["wasm32-wasip2".to_owned()], &host).expect_err("not installed");
+    let error = resolve("rust", directory.path(), &["wasm32-wasip2".to_owned()], &host).expect_err("not installed");
     assert_eq!(
         error.to_string(),
         "the standard library of `wasm32-wasip2` is not installed; run `rustup target add wasm32-wasip2`"
     );
     directory.write("project/rust-toolchain.toml", "[toolchain]\npath = \"./evil\"\n");
-    let error = resolve(&directory.path().join("project"), &[], &host).expect_err("named by path");
+    let error = resolve("rust", &directory.path().join("project"), &[], &host).expect_err("named by path");
     assert!(matches!(error, ToolchainError::ByPath(_)), "{error}");
     directory.write(
         "toolchain/bin/rustc",
         "#!/bin/sh\nif [ $1 = --print ]; then echo /usr; else echo rustc 1; echo host: x; fi\n",
     );
-    let error = resolve(directory.path(), &[], &host).expect_err("the system's own");
+    let error = resolve("rust", directory.path(), &[], &host).expect_err("the system's own");
     assert!(error.to_string().contains("add `rustc` and `cargo` to `packages`"), "{error}");
     directory.write("toolchain/bin/rustc", "#!/bin/sh\necho error: toolchain 1.2 is not installed >&2; exit 1\n");
-    let error = resolve(directory.path(), &[], &host).expect_err("it fails");
+    let error = resolve("rust", directory.path(), &[], &host).expect_err("it fails");
     assert!(error.to_string().ends_with("error: toolchain 1.2 is not installed"), "{error}");
     host.variables.insert("PATH".to_owned(), "/nonexistent".to_owned());
-    let error = resolve(directory.path(), &[], &host).expect_err("no rustc");
+    let error = resolve("rust", directory.path(), &[], &host).expect_err("no rustc");
     assert!(matches!(error, ToolchainError::Start(_)), "{error}");
 }
 
@@ -91,7 +91,7 @@ fn refusals_say_what_to_do() {
 #[test]
 fn the_toolchain_of_this_machine() {
     let directory = Directory::new("toolchain-real");
-    match resolve(directory.path(), &[], &directory.host()) {
+    match resolve("rust", directory.path(), &[], &directory.host()) {
         Ok(resolved) => {
             assert!(resolved.version.starts_with("rustc 1."), "{}", resolved.version);
             let has = |path: &str| resolved.files.iter().any(|(file, _, _)| file.contains(path));

@@ -14,7 +14,7 @@ fn wanted(integrity: Digest) -> Wanted {
     Wanted {
         what: "package `a 1.0.0`".to_owned(),
         url: URL.to_owned(),
-        integrity,
+        integrity: vec![integrity],
         stated_by: "package-lock.json".to_owned(),
     }
 }
