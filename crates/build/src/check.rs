@@ -2,11 +2,14 @@
 //!
 //! Beside the problems of reading `assay.toml`: commands that fetch or install, Cargo without `--locked`, images and
 //! sources that can move, settings of one machine's CPU; in the manifests, git dependencies that no lock file pins and
-//! path dependencies outside of the project. A step has no network in any case; saying so here saves a build.
+//! path dependencies outside of the project; in lock files, packages without a digest or with a weak one, and lock files
+//! that nobody named. A step has no network in any case; saying so here saves a build.
 //!
 //! Deliberately absent: files that the build does not read (a Dockerfile, a CI's configuration).
 
 mod command;
+
+mod lock_files;
 
 mod manifests;
 
@@ -16,8 +19,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::ecosystem::LOCK_FILE_SIZE_MAX;
 use crate::ecosystem::cargo::lock_file;
+use crate::ecosystem::{Ecosystem, LOCK_FILE_SIZE_MAX, LockFileKind, ProjectFile};
 use crate::problem::Problem;
 use crate::spec::{self, Spec};
 
@@ -33,6 +36,10 @@ pub struct Files {
     pub cargo_lock: Option<File>,
     /// `Cargo.toml` of the root and of every member.
     pub manifests: Vec<File>,
+    /// Lock files that `assay.toml` names, as far as they are there.
+    pub lock_files: Vec<ProjectFile>,
+    /// Lock files of the root that it does not name.
+    pub unnamed: Vec<String>,
 }
 
 /// Why a project could not be checked.
@@ -53,14 +60,32 @@ pub enum CheckError {
 }
 
 impl Files {
-    /// Reads the files of a project's directory; `manifests` are relative paths, as `source::files` finds them.
-    pub fn read(project: &Path, manifests: &[String]) -> Result<Files, CheckError> {
+    /// Reads the files of a project's directory; `names` are all its relative paths, as `source::files` finds them.
+    pub fn read(project: &Path, names: &[String]) -> Result<Files, CheckError> {
         let spec = read(project, spec::FILE)?.ok_or_else(|| CheckError::NoSpec(project.join(spec::FILE)))?;
-        let mut files = Files { spec: Some(spec), cargo_lock: read(project, lock_file::FILE)?, manifests: Vec::new() };
-        for manifest in manifests {
-            files.manifests.extend(read(project, manifest)?);
+        let named = lock_files::named(&spec.1);
+        let mut files = Files { cargo_lock: read(project, lock_file::FILE)?, ..Files::default() };
+        for name in names.iter().filter(|name| *name == "Cargo.toml" || name.ends_with("/Cargo.toml")) {
+            files.manifests.extend(read(project, name)?);
         }
+        for path in named.iter().flatten() {
+            if let (Some(kind), Some((path, bytes))) = (LockFileKind::of_path(path), read(project, path)?) {
+                files.lock_files.push(ProjectFile { path, kind, bytes });
+            }
+        }
+        let is_named = |name: &String| match &named {
+            Some(named) => named.contains(name),
+            None => name == lock_file::FILE,
+        };
+        let of_root = names.iter().filter(|name| !name.contains('/') && lock_files::is_one(name));
+        files.unnamed = of_root.filter(|name| !is_named(name)).cloned().collect();
+        files.spec = Some(spec);
         Ok(files)
+    }
+
+    /// The ecosystems whose packages `assay lock` fetches.
+    fn locked(&self) -> Vec<Ecosystem> {
+        self.lock_files.iter().map(|file| file.kind.ecosystem()).collect()
     }
 }
 
@@ -83,14 +108,15 @@ fn read(project: &Path, name: &str) -> Result<Option<File>, CheckError> {
 pub fn check(files: &Files) -> Vec<Problem> {
     let mut findings = Vec::new();
     if let Some((name, bytes)) = &files.spec {
-        findings.extend(check_spec(name, bytes));
+        findings.extend(check_spec(name, bytes, &files.locked()));
     }
+    findings.extend(lock_files::check(files));
     findings.extend(manifests::check(files));
     findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     findings
 }
 
-fn check_spec(file: &str, bytes: &[u8]) -> Vec<Problem> {
+fn check_spec(file: &str, bytes: &[u8], locked: &[Ecosystem]) -> Vec<Problem> {
     let mut findings = Vec::new();
     if let Ok(text) = spec::text_of(file, bytes)
         && let Ok(document) = DeTable::parse(text)
@@ -99,7 +125,7 @@ fn check_spec(file: &str, bytes: &[u8]) -> Vec<Problem> {
             findings.push(Problem::at(file, text, offset, message, Some(allowed.to_owned())));
         };
         for section in ["step", "test"] {
-            commands(document.get_ref(), section, &mut note);
+            commands(document.get_ref(), section, locked, &mut note);
         }
         references(document.get_ref(), &mut note);
     }
@@ -114,13 +140,13 @@ fn check_spec(file: &str, bytes: &[u8]) -> Vec<Problem> {
 /// What a finding is noted with: offset, message, what is allowed.
 type Note<'n> = dyn FnMut(usize, String, &str) + 'n;
 
-fn commands(document: &DeTable<'_>, section: &str, note: &mut Note<'_>) {
+fn commands(document: &DeTable<'_>, section: &str, locked: &[Ecosystem], note: &mut Note<'_>) {
     let Some(tables) = document.get(section).and_then(|value| value.get_ref().as_array()) else { return };
     for table in tables.iter().filter_map(|table| table.get_ref().as_table()) {
         let Some(run) = table.get("run").and_then(|value| value.get_ref().as_array()) else { continue };
         let words: Vec<(&str, usize)> =
             run.iter().filter_map(|item| item.get_ref().as_str().map(|text| (text, item.span().start))).collect();
-        for finding in command::check(&words) {
+        for finding in command::check(&words, locked) {
             note(finding.offset, finding.message, finding.allowed);
         }
     }

@@ -1,14 +1,16 @@
 //! A first `assay.toml` for a project, found out by looking at it, with comments that teach.
 //!
 //! Manifests and sources are read, never run. What is guessed (whether the program is a service, its port, its health
-//! check) is said in a comment where it stands. Where a directory holds several kinds of project, the first of Cargo and
-//! C or C++ is proposed for; what else there is, is said in a note.
+//! check) is said in a comment where it stands. Where a directory holds several kinds of project, the first of Cargo,
+//! Node.js, C and C++ is proposed for.
 
 mod draft;
 
 mod manifest;
 
 mod native;
+
+mod node;
 
 mod system;
 
@@ -57,7 +59,7 @@ const PORT_DEFAULT: u16 = 8080;
 pub enum InitError {
     /// No project of a kind that is known.
     #[error(
-        "`{}` holds no project that is known: looked for Cargo.toml, CMakeLists.txt, configure, configure.ac and a \
+        "`{}` holds no project that is known: looked for Cargo.toml, package.json, CMakeLists.txt, configure, configure.ac and a \
          Makefile; write assay.toml by hand, as docs/formats/assay.toml.md shows it",
         .0.display()
     )]
@@ -65,6 +67,17 @@ pub enum InitError {
     /// No lock file.
     #[error("`{}` is missing; run `cargo generate-lockfile` and commit it", .0.display())]
     NoCargoLock(PathBuf),
+    /// No lock file of another ecosystem.
+    #[error("`{}` is missing{}; run `{mend}` and commit it", path.display(),
+        instead_of.as_ref().map_or(String::new(), |other| format!(", and `{other}` is not read")))]
+    NoLockFile {
+        /// The lock file.
+        path: PathBuf,
+        /// The command that writes it.
+        mend: &'static str,
+        /// A lock file that is there and not read.
+        instead_of: Option<String>,
+    },
     /// A member of a workspace.
     #[error("`{}` is a member of the workspace in `{}`; run `assay init` there", member.display(), root.display())]
     Member {
@@ -135,7 +148,11 @@ pub fn propose(directory: &Path, owner: &str) -> Result<Proposal, InitError> {
     if directory.join("Cargo.toml").is_file() {
         return Ok(write::proposal(&look(directory, owner)?));
     }
-    let mut draft = native::look(directory)?.ok_or_else(|| InitError::NoProject(directory.to_owned()))?;
+    let mut found = node::look(directory)?;
+    if found.is_none() {
+        found = native::look(directory)?;
+    }
+    let mut draft = found.ok_or_else(|| InitError::NoProject(directory.to_owned()))?;
     if draft.owners.is_empty() {
         draft.owners = vec![owner.to_owned()];
     }
@@ -187,6 +204,17 @@ fn read_lock(directory: &Path) -> Result<Vec<system::Locked>, InitError> {
 fn project_name(directory: &Path, root: &manifest::Root, members: &[Manifest]) -> String {
     let only = (members.len() == 1).then(|| members[0].name.clone());
     root.name.clone().or(only).map_or_else(|| directory_name(directory), |name| name_of(&name))
+}
+
+/// Reads a small text file of the project; what is not UTF-8 in it is replaced.
+fn read_text(directory: &Path, name: &str) -> Result<String, InitError> {
+    let path = directory.join(name);
+    let failed = |source| InitError::Read { path: path.clone(), source };
+    if fs::metadata(&path).map_err(failed)?.len() > FILE_SIZE_MAX {
+        return Err(failed(io::Error::other(format!("larger than {FILE_SIZE_MAX} bytes"))));
+    }
+    let bytes = fs::read(&path).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The directory's name, in the form that names have.

@@ -8,7 +8,7 @@ use crate::error::{Failure, Result};
 use crate::project::Project;
 use crate::report::Report;
 
-/// Refuse what cannot be reproduced: unpinned images, branches as sources, network in a step, `latest`
+/// Refuse what cannot be reproduced: unpinned packages and images, branches as sources, network in a step, `latest`
 ///
 /// One finding a line, with file, line and column. Exit 1 when there is one.
 #[derive(Debug, clap::Args)]
@@ -16,8 +16,8 @@ pub(crate) struct Args {}
 
 pub(super) fn run(_args: &Args, context: &Context) -> Result<Report> {
     let directory = context.project()?;
-    let manifests = manifests(&directory);
-    let files = Files::read(&directory, &manifests)
+    let names = build::source::files(&directory, &[]).unwrap_or_default();
+    let files = Files::read(&directory, &names)
         .map_err(|error| Failure::new("check", "reading the project").because(&error))?;
     let findings = check::check(&files);
     if findings.is_empty() {
@@ -35,10 +35,4 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result<Report> {
         _ => findings.iter().map(|finding| finding.one_line()).collect::<Vec<_>>().join("\n"),
     };
     Ok(Report::of(findings.is_empty(), json, text))
-}
-
-/// `Cargo.toml` of the root and of every directory below it that git knows.
-fn manifests(directory: &std::path::Path) -> Vec<String> {
-    let files = build::source::files(directory, &[]).unwrap_or_default();
-    files.into_iter().filter(|path| path == "Cargo.toml" || path.ends_with("/Cargo.toml")).collect()
 }

@@ -38,9 +38,16 @@ fn locked_and_built_twice(place: &Place, project: &Path) -> Value {
     place.json(project, 0, &["lock"]);
     assert_eq!(place.json(project, 0, &["lock"])["changed"], false);
     let built = place.json(project, 0, &["build"]);
-    assert_eq!((&built["level"], &built["complete"]), (&json!("full"), &json!(true)), "{built}");
+    assert_eq!(built["level"], "full", "{built}");
+    let undeclared = built["undeclared"].as_array().expect("a list");
+    let other = undeclared.iter().find(|file| !MACHINE.contains(&file["path"].as_str().expect("a path")));
+    assert_eq!(other, None, "{built}");
+    assert_eq!(built["complete"], undeclared.is_empty(), "{built}");
     rebuilt(place, project)
 }
+
+/// What some runtimes ask of the machine at their start, and tier T0 answers truly: so such a build is not complete.
+const MACHINE: [&str; 4] = ["/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version"];
 
 #[track_caller]
 fn rebuilt(place: &Place, project: &Path) -> Value {
@@ -138,4 +145,101 @@ fn somebody_elses_library_with_cmake() {
     let built = locked_and_built_twice(&place, &project);
     assert_eq!(built["artifacts"][0]["name"], "libcjson");
     assert!(artifact(&place, &project, "libcjson").starts_with(b"\x7fELF"));
+}
+
+/// What gives a build `node` and npm on this machine: its own directory, or Debian's packages.
+fn with_node(spec: &str) -> String {
+    let npm = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .find_map(|place| place.join("node").canonicalize().ok())
+        .and_then(|node| Some(node.parent()?.parent()?.join("lib/node_modules/npm")));
+    match npm.is_some_and(|npm| npm.is_dir()) {
+        true => spec.to_owned(),
+        false => spec
+            .replace("toolchains = [\"node\"]\n", "")
+            .replacen("packages = [", "packages = [\"nodejs\", \"npm\", ", 1),
+    }
+}
+
+#[test]
+fn node_with_npm() {
+    let place = Place::new("node");
+    let project = place.copy("examples/pages");
+    for made in ["node_modules", "src/routes.js"] {
+        let _absent = fs::remove_dir_all(project.join(made)).or_else(|_| fs::remove_file(project.join(made)));
+    }
+    git(&project, &["init", "--quiet"]);
+    place.assay(&project, &["init"]).exits(0);
+    let spec = fs::read_to_string(project.join("assay.toml")).expect("assay.toml");
+    fs::write(project.join("assay.toml"), with_node(&spec)).expect("a file");
+    commit(&project);
+    let built = locked_and_built_twice(&place, &project);
+    assert!(!project.join("src/routes.js").exists(), "no script of the project ran outside of the sandbox");
+    assert_eq!(built["artifacts"][0]["name"], "pages.tar");
+    assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
+    let tar = artifact(&place, &project, "pages.tar");
+    let text = String::from_utf8_lossy(&tar);
+    assert!(text.contains("./src/routes.js") && text.contains("./node_modules/ms/index.js"));
+    // A manifest that asks for more than the lock file has.
+    let manifest = fs::read_to_string(project.join("package.json")).expect("package.json");
+    fs::write(project.join("package.json"), manifest.replace("\"ms\": \"2.1.3\"", "\"ms\": \"2.1.2\"")).expect("a file");
+    let error = place.json(&project, 2, &["lock"]);
+    let message = error["error"]["message"].as_str().expect("a message");
+    assert!(message.contains("npm install --package-lock-only"), "{error}");
+}
+
+/// is-odd 3.0.1, as npm's registry keeps it, packed anew: nobody here wrote it.
+const IS_ODD: &str = r#"version = 1
+[project]
+name = "is-odd"
+owners = ["ada"]
+[base]
+packages = ["coreutils", "dash", "libc6", "libstdc++6"]
+toolchains = ["node"]
+lock-files = ["package-lock.json"]
+[[fetch]]
+url = "https://registry.npmjs.org/is-odd/-/is-odd-3.0.1.tgz"
+digest = "sha512:090a6758fac3c263f5f923075d986d2ed26ff74ca2c957e5b86b17e62342564ae142d5374d01ec5163c6f7091d93d2e0779c8da4083d8d0128f7408169781630"
+path = "/fetched/is-odd"
+unpack = true
+[[step]]
+name = "install"
+run = ["npm", "ci"]
+[[step]]
+name = "pack"
+run = ["npm", "pack", "--ignore-scripts", "/fetched/is-odd/package"]
+[[artifact]]
+name = "is-odd.tgz"
+path = "is-odd-3.0.1.tgz"
+[[test]]
+name = "unit"
+run = ["sh", "-c", "npm ci && cp -r /fetched/is-odd/package odd && node -e 'require(\"assert\")(require(\"./odd\")(3))'"]
+format = "exit"
+"#;
+
+const IS_ODD_LOCK: &str = r#"{"name": "odd", "lockfileVersion": 3, "packages": {
+"": {"name": "odd", "dependencies": {"is-number": "6.0.0"}},
+"node_modules/is-number": {"version": "6.0.0", "resolved": "UPSTREAM/is-number/-/is-number-6.0.0.tgz",
+"integrity": "sha512-Wu1VHeILBK8KAWJUAiSZQX94GmOE45Rg6/538fKwiloUu21KncEkYGPqob2oSZ5mUT73vLGrHQjKw3KMPwfDzg=="}}}
+"#;
+
+#[test]
+fn somebody_elses_package_with_npm_outlives_its_upstream() {
+    let place = Place::new("is-odd");
+    let upstream = Upstream::new();
+    upstream.serve("/is-number/-/is-number-6.0.0.tgz", fetched("https://registry.npmjs.org/is-number/-/is-number-6.0.0.tgz"));
+    let (spec, lock) = (with_node(IS_ODD), IS_ODD_LOCK.replace("UPSTREAM", &upstream.url()));
+    let manifest = r#"{"name": "odd", "dependencies": {"is-number": "6.0.0"}}"#;
+    let project = project(&place, &[("assay.toml", &spec), ("package-lock.json", &lock), ("package.json", manifest)]);
+    locked_and_built_twice(&place, &project);
+    drop(upstream);
+    rebuilt(&place, &project);
+    assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
+}
+
+/// The bytes at a URL of a real registry.
+fn fetched(url: &str) -> Vec<u8> {
+    let output = std::process::Command::new("curl").args(["--fail", "--silent", "--location", url]).output();
+    let output = output.expect("curl runs");
+    assert!(output.status.success(), "fetching {url}");
+    output.stdout
 }

@@ -1,7 +1,9 @@
 //! Commands of steps and tests that fetch, install, or let versions float.
 
+use crate::ecosystem::Ecosystem;
+
 /// Programs whose purpose is to fetch or install, whatever their arguments.
-const FETCHERS: [&str; 17] = [
+const FETCHERS: [&str; 19] = [
     "add-apt-repository",
     "aria2c",
     "brew",
@@ -11,6 +13,8 @@ const FETCHERS: [&str; 17] = [
     "ftp",
     "nix",
     "nix-shell",
+    "npx",
+    "pipx",
     "podman",
     "rsync",
     "rustup",
@@ -33,7 +37,7 @@ const FETCHING: [(&str, &[&str]); 17] = [
     ("gem", &["install", "update"]),
     ("git", &["clone", "fetch", "ls-remote", "pull", "submodule"]),
     ("go", &["get", "install", "mod"]),
-    ("npm", &["add", "ci", "i", "install", "update"]),
+    ("npm", &["add", "exec", "i", "install", "update"]),
     ("pacman", &["-S", "-Sy", "-Syu"]),
     ("pip", &["download", "install"]),
     ("pnpm", &["add", "i", "install", "update"]),
@@ -60,17 +64,17 @@ pub(super) struct Finding {
 }
 
 /// Looks at an argument vector; each word comes with its place in the file.
-pub(super) fn check(words: &[(&str, usize)]) -> Vec<Finding> {
+pub(super) fn check(words: &[(&str, usize)], locked: &[Ecosystem]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let program = words.first().map_or("", |(program, _)| base_name(program));
     let script = words.iter().position(|(word, _)| word.starts_with('-') && word.ends_with('c'));
     if let Some((script, offset)) = script.filter(|_| SHELLS.contains(&program)).and_then(|at| words.get(at + 1)) {
         for simple in simple_commands(script) {
             let words: Vec<(&str, usize)> = simple.into_iter().map(|word| (word, *offset)).collect();
-            check_simple(&words, &mut findings);
+            check_simple(&words, locked, &mut findings);
         }
     } else {
-        check_simple(words, &mut findings);
+        check_simple(words, locked, &mut findings);
     }
     findings.dedup_by(|a, b| a.offset == b.offset && a.message == b.message);
     findings
@@ -86,7 +90,7 @@ fn simple_commands(script: &str) -> Vec<Vec<&str>> {
         .collect()
 }
 
-fn check_simple(words: &[(&str, usize)], findings: &mut Vec<Finding>) {
+fn check_simple(words: &[(&str, usize)], locked: &[Ecosystem], findings: &mut Vec<Finding>) {
     let words = without_wrappers(words);
     let Some((program, offset)) = words.first() else { return };
     let program = base_name(program);
@@ -95,6 +99,11 @@ fn check_simple(words: &[(&str, usize)], findings: &mut Vec<Finding>) {
     let mut note = |message: String, allowed| findings.push(Finding { offset: *offset, message, allowed });
     if FETCHERS.contains(&program) {
         note(format!("`{program}` needs a network, and a step has none"), FETCHED_BY_LOCK);
+    } else if let Some(ecosystem) = from_lock_file(program, &arguments, verb) {
+        if !locked.contains(&ecosystem) {
+            let name = ecosystem.name();
+            note(format!("`{program} {verb}` finds no packages: no lock file of {name} is named"), NAME_LOCK_FILE);
+        }
     } else if let Some(what) = fetching(program, &arguments, verb) {
         note(format!("`{what}` fetches or installs what nothing pins"), FETCHED_BY_LOCK);
     } else if program == "cargo" && CARGO_BUILDS.contains(&verb) && !is_locked(&arguments) {
@@ -109,6 +118,16 @@ fn check_simple(words: &[(&str, usize)], findings: &mut Vec<Finding>) {
 }
 
 const FETCHED_BY_LOCK: &str = "name packages in `[base]` and dependencies in a lock file: `assay lock` fetches them";
+
+const NAME_LOCK_FILE: &str = "name it under `[base]`, as `lock-files = [\"…\"]`: `assay lock` fetches what it names";
+
+/// The ecosystem whose lock file decides what a command installs; `None` for a command that resolves versions itself.
+fn from_lock_file(program: &str, _arguments: &[&str], verb: &str) -> Option<Ecosystem> {
+    match (program, verb) {
+        ("npm", "ci" | "clean-install") => Some(Ecosystem::Node),
+        _ => None,
+    }
+}
 
 /// The program and the verb that makes it fetch; options before that (`apt-get -y install`) are passed over.
 fn fetching(program: &str, arguments: &[&str], verb: &str) -> Option<String> {

@@ -13,6 +13,8 @@
 //!
 //! Lifecycle scripts are not run here but by `npm ci`, inside the sandbox.
 
+mod manifest;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use inspect::lock_file::{Locked, Origin, Pin};
@@ -37,6 +39,7 @@ struct Tarball<'a> {
 pub(super) fn pin(request: &Request<'_>, world: &World<'_>) -> Result<Pinned, PinError> {
     let mut locks = Vec::new();
     for file in request.files {
+        manifest::check(request.project, file)?;
         locks.push((*file, file.parse()?));
     }
     let machine = Machine::of(request.base);

@@ -13,6 +13,8 @@ pub(super) struct Draft {
     pub(super) about_base: Vec<String>,
     pub(super) packages: Vec<String>,
     pub(super) toolchains: Vec<String>,
+    /// Comment lines above the toolchains.
+    pub(super) about_toolchains: Vec<String>,
     pub(super) lock_files: Vec<String>,
     pub(super) steps: Vec<Step>,
     /// Comment lines above the artifacts.
@@ -77,6 +79,7 @@ impl Draft {
         out.push_str(&comment(&self.about_base));
         out.push_str(&format!("[base]\npackages = {}\n", list_of(&self.packages)));
         if !self.toolchains.is_empty() {
+            out.push_str(&comment(&self.about_toolchains));
             out.push_str(&format!("toolchains = {}\n", list_of(&self.toolchains)));
         }
         if !self.lock_files.is_empty() {

@@ -1,11 +1,10 @@
 //! C and C++ projects: CMake, a `configure` script, autoconf, or a Makefile. They have no lock file: what they use are
 //! packages of the base, and files of `[[fetch]]`.
 
-use std::fs;
 use std::path::Path;
 
 use super::draft::{Draft, Step, texts};
-use super::{FILE_SIZE_MAX, InitError, directory_name, name_of};
+use super::{InitError, directory_name, name_of, read_text};
 
 /// The compiler, the C library, make, and the shell that it runs.
 const ALWAYS: [&str; 5] = ["coreutils", "dash", "gcc", "libc6-dev", "make"];
@@ -20,11 +19,11 @@ const MAKEFILES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
 pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
     let has = |name: &str| directory.join(name).is_file();
     let mut draft = match () {
-        () if has("CMakeLists.txt") => cmake(&read(directory, "CMakeLists.txt")?),
+        () if has("CMakeLists.txt") => cmake(&read_text(directory, "CMakeLists.txt")?),
         () if has("configure") => autotools(directory, false)?,
         () if has("configure.ac") => autotools(directory, true)?,
         () => match MAKEFILES.iter().find(|name| has(name)) {
-            Some(name) => make(&read(directory, name)?),
+            Some(name) => make(&read_text(directory, name)?),
             None => return Ok(None),
         },
     };
@@ -78,7 +77,7 @@ fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
     let mut program = None;
     for (file, below) in [("Makefile.am", ""), ("src/Makefile.am", "src/")] {
         if program.is_none() && directory.join(file).is_file() {
-            program = word_after(&read(directory, file)?, "bin_PROGRAMS =").map(|name| artifact(&name, below));
+            program = word_after(&read_text(directory, file)?, "bin_PROGRAMS =").map(|name| artifact(&name, below));
         }
     }
     let prepare = if generate { "autoreconf --install && " } else { "" };
@@ -130,14 +129,4 @@ fn word_after(text: &str, before: &str) -> Option<String> {
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
         && !name.starts_with('.')
-}
-
-fn read(directory: &Path, name: &str) -> Result<String, InitError> {
-    let path = directory.join(name);
-    let failed = |source| InitError::Read { path: path.clone(), source };
-    if fs::metadata(&path).map_err(failed)?.len() > FILE_SIZE_MAX {
-        return Err(failed(std::io::Error::other(format!("larger than {FILE_SIZE_MAX} bytes"))));
-    }
-    let bytes = fs::read(&path).map_err(failed)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -256,3 +256,26 @@ fn c_projects_are_known_by_their_build_files() {
         assert_eq!(findings, [], "{name}");
     }
 }
+
+#[test]
+fn node_projects_are_packed_or_shipped_whole() {
+    let lock = ("package-lock.json", "{\"lockfileVersion\": 3, \"packages\": {}}");
+    let package = r#"{"name":"@Ada/pages","version":"1.2.0","scripts":{"build":"node b.js","test":"node --test"}}"#;
+    let (_, spec) = proposed(&project("init-node", &[("package.json", package), lock]));
+    let steps: Vec<String> = spec.steps.iter().map(|step| step.run.join(" ")).collect();
+    assert_eq!(steps, ["npm ci", "npm run build", "npm pack --ignore-scripts"]);
+    assert_eq!((spec.project.name.as_str(), spec.artifacts[0].path.as_str()), ("ada-pages", "Ada-pages-1.2.0.tgz"));
+    assert_eq!(spec.tests[0].run, ["sh", "-c", "npm ci && npm test"]);
+    let package = r#"{"scripts":{"start":"node .","test":"echo \"Error: no test specified\" && exit 1"}}"#;
+    let (_, spec) = proposed(&project("init-node", &[("package.json", package), lock]));
+    assert!(spec.steps[1].run[2].contains("tar --sort=name") && spec.tests.is_empty());
+    let cases: [(&[(&str, &str)], &str); 3] = [
+        (&[("package.json", package)], "package-lock.json` is missing; run `npm install --package-lock-only`"),
+        (&[("package.json", package), ("yarn.lock", "")], "is missing, and `yarn.lock` is not read; run"),
+        (&[("package.json", "{\n]"), lock], "package.json:2:1: "),
+    ];
+    for (files, message) in cases {
+        let error = propose(project("init-node", files).path(), "ada").expect_err(message).to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}

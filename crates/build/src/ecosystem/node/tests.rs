@@ -29,6 +29,7 @@ fn entry(place: &str, more: &str) -> String {
 
 fn pinned(file: &ProjectFile) -> Result<(Vec<String>, Vec<String>, Vec<String>), PinError> {
     let directory = Directory::new("node-pin");
+    directory.write("package.json", "{}");
     let (inputs, host) = (DirectoryInputs::new(&directory), directory.host());
     let network = Network::default().with(URL, "tarball").with("https://x.example/b.tgz", "tarball");
     let world = World { inputs: &inputs, fetch: &network, host: &host, progress: &|_| {} };

@@ -1,0 +1,3 @@
+import ms from "ms";
+
+export const page = ({ uptime }) => `up for ${ms(uptime, { long: true })}\n`;
