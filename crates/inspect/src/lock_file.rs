@@ -19,12 +19,20 @@
 
 pub mod cargo;
 pub mod npm;
+pub mod pipfile;
+pub mod poetry;
+pub mod pylock;
+pub mod requirements;
+pub mod uv;
 
 mod document;
 mod finding;
 mod javascript;
 mod pin;
+mod python;
 mod reading;
+#[cfg(test)]
+mod shown;
 
 use wire::purl::Purl;
 
@@ -50,6 +58,16 @@ pub enum Kind {
     Cargo,
     /// `package-lock.json` or `npm-shrinkwrap.json`
     Npm,
+    /// `requirements.txt`
+    Requirements,
+    /// `uv.lock`
+    Uv,
+    /// `poetry.lock`
+    Poetry,
+    /// `Pipfile.lock`
+    Pipfile,
+    /// `pylock.toml`
+    Pylock,
 }
 
 impl Kind {
@@ -58,6 +76,11 @@ impl Kind {
         match self {
             Kind::Cargo => "Cargo.lock",
             Kind::Npm => "package-lock.json",
+            Kind::Requirements => "requirements.txt",
+            Kind::Uv => "uv.lock",
+            Kind::Poetry => "poetry.lock",
+            Kind::Pipfile => "Pipfile.lock",
+            Kind::Pylock => "pylock.toml",
         }
     }
 
@@ -66,6 +89,13 @@ impl Kind {
         match self {
             Kind::Cargo => "run `cargo generate-lockfile` to write the file anew",
             Kind::Npm => "remove the file and `node_modules`, and run `npm install` with npm 7 or newer",
+            Kind::Requirements => {
+                "write the file with `uv pip compile --generate-hashes` or `pip-compile --generate-hashes`"
+            }
+            Kind::Uv => "run `uv lock` against an index that has hashes",
+            Kind::Poetry => "run `poetry lock` to write the file anew",
+            Kind::Pipfile => "run `pipenv lock` to write the file anew",
+            Kind::Pylock => "write the file with `uv export --format pylock.toml` or `pip lock`",
         }
     }
 }
@@ -125,12 +155,23 @@ pub struct Edge {
     pub to: usize,
     /// The condition, as the file has it: a PEP 508 marker.
     pub marker: Option<String>,
+    /// What must be asked of the package that it starts from; `None`: nothing.
+    pub only: Option<Condition>,
+}
+
+/// What makes a dependency take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// An extra of Python's packages, or a feature.
+    Extra(String),
+    /// A group of dependencies: `dev`.
+    Group(String),
 }
 
 impl Edge {
     /// Returns a dependency without a condition.
     pub fn to(position: usize) -> Edge {
-        Edge { to: position, marker: None }
+        Edge { to: position, marker: None, only: None }
     }
 }
 
