@@ -16,23 +16,29 @@ pub mod fetched;
 
 pub mod node;
 
+pub mod python;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use model::recipe::Settings;
-use sandbox::plan::Mount;
+use sandbox::plan::{Mount, is_within};
 use serde::Deserialize;
 use wire::digest::Digest;
 
 use crate::lock::{self, Dependency, Lock};
 use crate::pin::{PinError, World};
+use crate::plan::HOME;
 use crate::problem::Problem;
 use crate::spec::Spec;
 
 /// How large a lock file may be: 300 bytes for each of 50,000 packages.
 pub const LOCK_FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
+
+/// Space for dependencies that a tool wants to have writable. It counts as memory only as far as it is used.
+const COPY_BYTES: u64 = 4 << 30;
 
 /// A family of packages with its own registry, lock files and build tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -42,6 +48,8 @@ pub enum Ecosystem {
     Cargo,
     /// JavaScript with Node.js.
     Node,
+    /// Python.
+    Python,
 }
 
 /// A format of lock files.
@@ -52,6 +60,14 @@ pub enum LockFileKind {
     Cargo,
     /// `package-lock.json`
     Npm,
+    /// `requirements.txt`, or any name with `requirements` in it that ends in `.txt`
+    Requirements,
+    /// `uv.lock`
+    Uv,
+    /// `poetry.lock`
+    Poetry,
+    /// `pylock.toml`
+    Pylock,
 }
 
 /// What is known of a format of lock files beside how to read it.
@@ -65,7 +81,7 @@ struct Format {
     mend: &'static str,
 }
 
-const FORMATS: [Format; 2] = [
+const FORMATS: [Format; 6] = [
     Format {
         kind: LockFileKind::Cargo,
         name: "cargo",
@@ -80,13 +96,43 @@ const FORMATS: [Format; 2] = [
         file: "package-lock.json",
         mend: "npm install --package-lock-only",
     },
+    Format {
+        kind: LockFileKind::Requirements,
+        name: "requirements",
+        ecosystem: Ecosystem::Python,
+        file: "requirements.txt",
+        mend: "pip-compile --generate-hashes",
+    },
+    Format {
+        kind: LockFileKind::Uv,
+        name: "uv",
+        ecosystem: Ecosystem::Python,
+        file: "uv.lock",
+        mend: "uv lock",
+    },
+    Format {
+        kind: LockFileKind::Poetry,
+        name: "poetry",
+        ecosystem: Ecosystem::Python,
+        file: "poetry.lock",
+        mend: "poetry lock",
+    },
+    Format {
+        kind: LockFileKind::Pylock,
+        name: "pylock",
+        ecosystem: Ecosystem::Python,
+        file: "pylock.toml",
+        mend: "pip lock",
+    },
 ];
 
 impl LockFileKind {
     /// Returns the format of a file, by its name; `None` for what is no lock file that is read.
     pub fn of_path(path: &str) -> Option<LockFileKind> {
         let name = path.rsplit('/').next().unwrap_or(path);
-        FORMATS.iter().find(|format| format.file == name).map(|format| format.kind)
+        let is_requirements = name.contains("requirements") && name.ends_with(".txt");
+        let known = FORMATS.iter().find(|format| format.file == name).map(|format| format.kind);
+        known.or(is_requirements.then_some(LockFileKind::Requirements))
     }
 
     /// Returns the name that stands in `assay.lock`.
@@ -164,6 +210,10 @@ impl ProjectFile {
         let read = match self.kind {
             LockFileKind::Cargo => inspect::lock_file::cargo::parse(path, bytes),
             LockFileKind::Npm => inspect::lock_file::npm::parse(path, bytes),
+            LockFileKind::Requirements => inspect::lock_file::requirements::parse(path, bytes),
+            LockFileKind::Uv => inspect::lock_file::uv::parse(path, bytes),
+            LockFileKind::Poetry => inspect::lock_file::poetry::parse(path, bytes),
+            LockFileKind::Pylock => inspect::lock_file::pylock::parse(path, bytes),
         };
         read.map_err(|error| Problem::of_lock_file(bytes, &error))
     }
@@ -257,13 +307,14 @@ pub struct Contribution {
 
 impl Ecosystem {
     /// All of them, in the order in which they are pinned.
-    pub const ALL: [Ecosystem; 2] = [Ecosystem::Cargo, Ecosystem::Node];
+    pub const ALL: [Ecosystem; 3] = [Ecosystem::Cargo, Ecosystem::Node, Ecosystem::Python];
 
     /// Returns the name that stands in `assay.lock`; also the type of its package URLs where there is one.
     pub fn name(self) -> &'static str {
         match self {
             Ecosystem::Cargo => "cargo",
             Ecosystem::Node => "node",
+            Ecosystem::Python => "python",
         }
     }
 
@@ -272,14 +323,17 @@ impl Ecosystem {
         match self {
             Ecosystem::Cargo => "vendor",
             Ecosystem::Node => "node-packages",
+            Ecosystem::Python => "python-packages",
         }
     }
 
-    /// Returns where the tree of its dependencies is inside. Cargo's keeps the place that programs built before name.
+    /// Returns where the tree of its dependencies is inside: read-only, or a writable copy in the builder's home. Cargo's
+    /// keeps the place that programs built before name.
     pub fn directory(self) -> &'static str {
         match self {
             Ecosystem::Cargo => "/vendor",
-            Ecosystem::Node => "/dependencies/node",
+            Ecosystem::Node => "/home/builder/.npm",
+            Ecosystem::Python => "/dependencies/python",
         }
     }
 
@@ -288,18 +342,39 @@ impl Ecosystem {
         match self {
             Ecosystem::Cargo => cargo::pin(request, world),
             Ecosystem::Node => node::pin(request, world),
+            Ecosystem::Python => python::pin(request, world),
         }
     }
 
-    /// Returns what it adds to a plan whose lock has one of its lock files.
+    /// Whether a build of this lock uses it: by a lock file, or by its tools in the base.
+    pub(crate) fn is_used(self, lock: &Lock) -> bool {
+        let package = |name: &str| lock.base.packages.iter().any(|package| package.name == name);
+        lock.has(self)
+            || match self {
+                Ecosystem::Cargo => false,
+                Ecosystem::Node => lock.toolchains.iter().any(|t| t.name == "node") || package("npm"),
+                Ecosystem::Python => package("python3-pip"),
+            }
+    }
+
+    /// Returns what it adds to a plan of a build that uses it.
     pub(crate) fn contribute(self, lock: &Lock, settings: &Settings) -> Contribution {
         let mut contribution = match self {
             Ecosystem::Cargo => cargo::contribute(lock, settings),
             Ecosystem::Node => node::contribute(lock, settings),
+            Ecosystem::Python => python::contribute(lock, settings),
         };
         if lock.tree_of(self).is_some() {
-            let tree = Mount::Tree { target: self.directory().to_owned(), source: self.tree_key().to_owned() };
-            contribution.mounts.insert(0, tree);
+            let (target, source) = (self.directory().to_owned(), self.tree_key().to_owned());
+            match is_within(&target, HOME) {
+                true => contribution.home.push(Mount::Copy {
+                    target,
+                    source,
+                    mtime_unix_s: settings.epoch_unix_s,
+                    size_bytes: COPY_BYTES,
+                }),
+                false => contribution.mounts.insert(0, Mount::Tree { target, source }),
+            }
         }
         contribution
     }

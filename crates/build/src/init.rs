@@ -2,7 +2,7 @@
 //!
 //! Manifests and sources are read, never run. What is guessed (whether the program is a service, its port, its health
 //! check) is said in a comment where it stands. Where a directory holds several kinds of project, the first of Cargo,
-//! Node.js, C and C++ is proposed for.
+//! Node.js, Python, C and C++ is proposed for.
 
 mod draft;
 
@@ -11,6 +11,8 @@ mod manifest;
 mod native;
 
 mod node;
+
+mod python;
 
 mod system;
 
@@ -59,7 +61,7 @@ const PORT_DEFAULT: u16 = 8080;
 pub enum InitError {
     /// No project of a kind that is known.
     #[error(
-        "`{}` holds no project that is known: looked for Cargo.toml, package.json, CMakeLists.txt, configure, configure.ac and a \
+        "`{}` holds no project that is known: looked for Cargo.toml, package.json, pyproject.toml, setup.py, requirements.txt, CMakeLists.txt, configure, configure.ac and a \
          Makefile; write assay.toml by hand, as docs/formats/assay.toml.md shows it",
         .0.display()
     )]
@@ -148,11 +150,9 @@ pub fn propose(directory: &Path, owner: &str) -> Result<Proposal, InitError> {
     if directory.join("Cargo.toml").is_file() {
         return Ok(write::proposal(&look(directory, owner)?));
     }
-    let mut found = node::look(directory)?;
-    if found.is_none() {
-        found = native::look(directory)?;
-    }
-    let mut draft = found.ok_or_else(|| InitError::NoProject(directory.to_owned()))?;
+    let looks = [node::look, python::look, native::look];
+    let found = looks.iter().find_map(|look| look(directory).transpose());
+    let mut draft = found.ok_or_else(|| InitError::NoProject(directory.to_owned()))??;
     if draft.owners.is_empty() {
         draft.owners = vec![owner.to_owned()];
     }

@@ -77,6 +77,17 @@ pub enum PinError {
     /// The dependencies' tree.
     #[error(transparent)]
     Vendor(#[from] VendorError),
+    /// Python packages, but no Python to install them.
+    #[error("a lock file of Python is named, but no package of the base is a Python; add `python3` to `packages`")]
+    NoPython,
+    /// An index that does not have what a lock file names.
+    #[error("no file of `{project}` with a digest of the lock file is in {}", indexes.join(", "))]
+    NotInIndex {
+        /// The project.
+        project: String,
+        /// The indexes that were asked.
+        indexes: Vec<String>,
+    },
     /// A file that a lock file names.
     #[error(transparent)]
     Download(#[from] DownloadError),

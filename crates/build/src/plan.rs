@@ -203,7 +203,7 @@ fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
 
 /// What the ecosystems of the lock add, in their order.
 fn contributions(lock: &Lock, settings: &Settings) -> Vec<Contribution> {
-    let used = Ecosystem::ALL.into_iter().filter(|ecosystem| lock.has(*ecosystem));
+    let used = Ecosystem::ALL.into_iter().filter(|ecosystem| ecosystem.is_used(lock));
     used.map(|ecosystem| ecosystem.contribute(lock, settings)).collect()
 }
 

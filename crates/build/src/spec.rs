@@ -69,7 +69,7 @@ pub const CPUS_MAX: u32 = 256;
 pub const REPETITIONS_MAX: u32 = 100;
 
 /// Variables that the sandbox constructs, and that no table of variables may set.
-pub const CONSTRUCTED: [&str; 15] = [
+pub const CONSTRUCTED: [&str; 21] = [
     "CARGO_BUILD_JOBS",
     "CARGO_HOME",
     "CARGO_INCREMENTAL",
@@ -77,6 +77,12 @@ pub const CONSTRUCTED: [&str; 15] = [
     "HOME",
     "LC_ALL",
     "PATH",
+    "PIP_CONFIG_FILE",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHASHSEED",
+    "PYTHONNOUSERSITE",
     "SOURCE_DATE_EPOCH",
     "TMPDIR",
     "TZ",

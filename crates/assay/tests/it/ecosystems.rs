@@ -34,7 +34,6 @@ fn project(place: &Place, files: &[(&str, &str)]) -> PathBuf {
 /// Locks twice with equal bytes, builds twice with equal digests, and returns what the second build says.
 #[track_caller]
 fn locked_and_built_twice(place: &Place, project: &Path) -> Value {
-    place.json(project, 0, &["check"]);
     place.json(project, 0, &["lock"]);
     assert_eq!(place.json(project, 0, &["lock"])["changed"], false);
     let built = place.json(project, 0, &["build"]);
@@ -68,6 +67,7 @@ fn c_with_a_makefile() {
     let place = Place::new("c");
     let project = place.copy("examples/tally");
     place.assay(&project, &["init"]).exits(0);
+    place.json(&project, 0, &["check"]);
     commit(&project);
     let built = locked_and_built_twice(&place, &project);
     assert_eq!(built["artifacts"][0]["name"], "tally");
@@ -171,6 +171,7 @@ fn node_with_npm() {
     place.assay(&project, &["init"]).exits(0);
     let spec = fs::read_to_string(project.join("assay.toml")).expect("assay.toml");
     fs::write(project.join("assay.toml"), with_node(&spec)).expect("a file");
+    place.json(&project, 0, &["check"]);
     commit(&project);
     let built = locked_and_built_twice(&place, &project);
     assert!(!project.join("src/routes.js").exists(), "no script of the project ran outside of the sandbox");
@@ -230,6 +231,8 @@ fn somebody_elses_package_with_npm_outlives_its_upstream() {
     let (spec, lock) = (with_node(IS_ODD), IS_ODD_LOCK.replace("UPSTREAM", &upstream.url()));
     let manifest = r#"{"name": "odd", "dependencies": {"is-number": "6.0.0"}}"#;
     let project = project(&place, &[("assay.toml", &spec), ("package-lock.json", &lock), ("package.json", manifest)]);
+    let findings = place.json(&project, 1, &["check"])["findings"].to_string();
+    assert!(findings.contains("is fetched without TLS"), "{findings}");
     locked_and_built_twice(&place, &project);
     drop(upstream);
     rebuilt(&place, &project);
@@ -242,4 +245,81 @@ fn fetched(url: &str) -> Vec<u8> {
     let output = output.expect("curl runs");
     assert!(output.status.success(), "fetching {url}");
     output.stdout
+}
+
+#[test]
+fn python_with_hashes() {
+    let place = Place::new("python");
+    let project = place.copy("examples/almanac");
+    place.assay(&project, &["init"]).exits(0);
+    place.json(&project, 0, &["check"]);
+    commit(&project);
+    let built = locked_and_built_twice(&place, &project);
+    assert_eq!((&built["complete"], &built["artifacts"][0]["name"]), (&json!(true), &json!("almanac.whl")));
+    assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
+    let lock = fs::read_to_string(project.join("assay.lock")).expect("assay.lock");
+    assert!(lock.contains("purl = \"pkg:pypi/click@8.1.7\"") && !lock.contains("click-8.1.7.tar.gz"), "{lock}");
+}
+
+/// MarkupSafe 2.1.5, its source as the registry keeps it, compiled; and a package of `uv.lock`.
+const MARKUPSAFE: &str = r#"version = 1
+[project]
+name = "markupsafe"
+owners = ["ada"]
+[base]
+packages = ["coreutils", "dash", "gcc", "libc6-dev", "python3", "python3-dev", "python3-pip", "python3-setuptools", "python3-venv", "python3-wheel"]
+lock-files = ["uv.lock"]
+[[fetch]]
+url = "https://files.pythonhosted.org/packages/87/5b/aae44c6655f3801e81aa3eef09dbbf012431987ba564d7231722f68df02d/MarkupSafe-2.1.5.tar.gz"
+digest = "sha256:d283d37a890ba4c1ae73ffadf8046435c76e7bc2247bbb63c00bd1a709c6544b"
+path = "/fetched/markupsafe"
+unpack = true
+[[step]]
+name = "source"
+run = ["sh", "-c", "cp -r /fetched/markupsafe/MarkupSafe-2.1.5 source && chmod -R u+w source"]
+[[step]]
+name = "wheel"
+run = ["python3", "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", "dist", "./source"]
+[[step]]
+name = "name"
+run = ["sh", "-c", "mv dist/MarkupSafe-2.1.5-cp3*-linux_*.whl dist/markupsafe.whl"]
+[[artifact]]
+name = "markupsafe.whl"
+path = "dist/markupsafe.whl"
+[[test]]
+name = "locked"
+run = ["sh", "-c", "python3 -m venv /tmp/v && /tmp/v/bin/pip install -r /dependencies/python/locked/uv.lock.txt && /tmp/v/bin/python -c 'import iniconfig'"]
+format = "exit"
+"#;
+
+const UV_LOCK: &str = r#"version = 1
+requires-python = ">=3.9"
+
+[[package]]
+name = "iniconfig"
+version = "2.0.0"
+source = { registry = "https://pypi.org/simple" }
+wheels = [
+    { url = "UPSTREAM/iniconfig-2.0.0-py3-none-any.whl", hash = "sha256:b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374", size = 5892 },
+]
+"#;
+
+const INICONFIG: &str = "https://files.pythonhosted.org/packages/ef/a6/62565a6e1cf69e10f5727360368e451d4b7f58beeac6173dc9db836a5b46/iniconfig-2.0.0-py3-none-any.whl";
+
+#[test]
+fn somebody_elses_compiled_wheel_and_uv_outlive_their_upstream() {
+    let place = Place::new("markupsafe");
+    let upstream = Upstream::new();
+    let lock = UV_LOCK.replace("UPSTREAM", &upstream.url());
+    let project = project(&place, &[("assay.toml", MARKUPSAFE), ("uv.lock", &lock)]);
+    upstream.serve("/iniconfig-2.0.0-py3-none-any.whl", *b"substituted");
+    let error = place.json(&project, 2, &["lock"]);
+    let message = error["error"]["message"].as_str().expect("a message");
+    assert!(message.contains(&Digest::of(b"substituted").to_string()) && message.contains("uv.lock says"), "{message}");
+    upstream.serve("/iniconfig-2.0.0-py3-none-any.whl", fetched(INICONFIG));
+    let built = locked_and_built_twice(&place, &project);
+    assert_eq!(built["complete"], true, "{built}");
+    drop(upstream);
+    rebuilt(&place, &project);
+    assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
 }

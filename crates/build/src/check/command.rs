@@ -122,11 +122,40 @@ const FETCHED_BY_LOCK: &str = "name packages in `[base]` and dependencies in a l
 const NAME_LOCK_FILE: &str = "name it under `[base]`, as `lock-files = [\"…\"]`: `assay lock` fetches what it names";
 
 /// The ecosystem whose lock file decides what a command installs; `None` for a command that resolves versions itself.
-fn from_lock_file(program: &str, _arguments: &[&str], verb: &str) -> Option<Ecosystem> {
-    match (program, verb) {
-        ("npm", "ci" | "clean-install") => Some(Ecosystem::Node),
-        _ => None,
+fn from_lock_file(program: &str, arguments: &[&str], verb: &str) -> Option<Ecosystem> {
+    if program == "npm" && ["ci", "clean-install"].contains(&verb) {
+        return Some(Ecosystem::Node);
     }
+    let own = match arguments.iter().position(|word| *word == "pip").filter(|_| program.contains("python")) {
+        Some(at) => &arguments[at + 1..],
+        None if program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') == "pip" => arguments,
+        None => return None,
+    };
+    let (verb, rest) = own.split_first()?;
+    let installs = ["install", "wheel", "download"].contains(verb);
+    (installs && names_files_only(rest)).then_some(Ecosystem::Python)
+}
+
+/// Whether pip is given requirements files, directories and files, and no bare name whose version it would choose.
+fn names_files_only(arguments: &[&str]) -> bool {
+    const WITH_VALUE: [&str; 12] = [
+        "-C", "-c", "-d", "-f", "-r", "-t", "-w", "--constraint", "--requirement", "--root", "--target", "--wheel-dir",
+    ];
+    let mut named = false;
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        if WITH_VALUE.contains(word) {
+            named |= ["-r", "--requirement"].contains(word);
+            words.next();
+        } else if let Some(option) = word.strip_prefix('-') {
+            named |= option.starts_with('r') || option.starts_with("-requirement=");
+        } else if word.starts_with(['.', '/']) || word.contains("==") || word.ends_with(".whl") {
+            named = true;
+        } else {
+            return false;
+        }
+    }
+    named
 }
 
 /// The program and the verb that makes it fetch; options before that (`apt-get -y install`) are passed over.

@@ -1,15 +1,16 @@
 //! Node.js: `package-lock.json`, tarballs by their SHA-512, as a cache that `npm ci` reads without a network.
 //!
 //! npm finds a tarball in its cache by the digest that the lock file names, with no look at the cache's index; so the tree
-//! holds contents only, in npm's own layout, and is mounted read-only:
+//! holds contents only, in npm's own layout, and is copied writable into the builder's home:
 //!
 //! ```text
-//! _cacache/content-v2/sha512/e8/59/73b9b4cb646dc9d9…
+//! /home/builder/.npm/_cacache/content-v2/sha512/e8/59/73b9b4cb646dc9d9…
 //! ```
 //!
 //! Layout: <https://github.com/npm/cacache/blob/v20.0.1/lib/content/path.js>; the look-up by digest:
-//! <https://github.com/npm/pacote/blob/v21.0.3/lib/fetcher.js>. Tried and not taken: a cache with an index, copied into
-//! the builder's home, since npm writes into such a one; a `node_modules` made by us, since its layout is npm's decision.
+//! <https://github.com/npm/pacote/blob/v21.0.3/lib/fetcher.js>. Tried first: the same tree read-only,
+//! which costs no memory. `npm ci` is content with it, but `npm pack` writes temporary files and contents into the cache. A
+//! `node_modules` made by us was not tried: its layout is npm's decision.
 //!
 //! Lifecycle scripts are not run here but by `npm ci`, inside the sandbox.
 

@@ -279,3 +279,28 @@ fn node_projects_are_packed_or_shipped_whole() {
         assert!(error.contains(message), "{error}");
     }
 }
+
+#[test]
+fn python_projects_are_wheels_or_archives() {
+    let pyproject = "[project]\nname = \"My.Tool\"\nversion = \"1.2\"\ndependencies = [\"click\"]\n[build-system]\n\
+                     requires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n";
+    let requirements = format!("pytest==8.0.0 --hash=sha256:{}\n", "a".repeat(64));
+    let files = [("pyproject.toml", pyproject), ("requirements.txt", requirements.as_str())];
+    let (_, spec) = proposed(&project("init-python", &files));
+    assert_eq!(spec.base.lock_files, Some(vec!["requirements.txt".to_owned()]));
+    assert_eq!(spec.artifacts[0].path, "dist/my_tool-1.2-py3-none-any.whl");
+    assert!(spec.steps[0].run.contains(&"--no-build-isolation".to_owned()));
+    assert!(spec.tests[0].run[2].ends_with("-m pytest"), "{:?}", spec.tests[0].run);
+    let other = pyproject.replace("setuptools.build_meta", "hatchling.build").replace("version = \"1.2\"", "dynamic = [\"version\"]");
+    let uv = "version = 1\n";
+    let (proposal, spec) = proposed(&project("init-python", &[("pyproject.toml", &other), ("uv.lock", uv), ("tests/test_a.py", "")]));
+    assert!(!spec.steps[0].run.contains(&"--no-build-isolation".to_owned()) && proposal.text.contains("`hatchling.build`"));
+    assert!(proposal.notes.iter().any(|note| note.contains("version is not known")));
+    assert!(spec.tests[0].run[2].contains("-r /dependencies/python/locked/uv.lock.txt"));
+    let (_, spec) = proposed(&project("init-python", &files[1..]));
+    assert_eq!(spec.steps.len(), 2);
+    let findings = crate::check::check(&crate::check::Files::default());
+    assert_eq!(findings, []);
+    let error = propose(project("init-python", &files[..1]).path(), "ada").expect_err("no lock file").to_string();
+    assert!(error.contains("uv pip compile --generate-hashes"), "{error}");
+}
