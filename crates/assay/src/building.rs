@@ -225,7 +225,9 @@ pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> 
         (None, Some(step)) => format!("step `{}` ended with {}", step.name, exit_text(step.exit)),
         (None, None) => "no step ran".to_owned(),
     };
-    Err(Failure::no(code, format!("{what}\n{tail}")).hint(format!("the whole log is blob {}", ran.log)))
+    let mut failure = Failure::no(code, format!("{what}\n{tail}"));
+    failure.also = build::attempts::of(&ran.outcome).iter().map(ToString::to_string).collect();
+    Err(failure.hint(format!("the whole log is blob {}", ran.log)))
 }
 
 fn exit_text(exit: sandbox::outcome::Exit) -> String {

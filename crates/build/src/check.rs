@@ -137,6 +137,11 @@ fn check_spec(file: &str, bytes: &[u8], locked: &[Ecosystem]) -> Vec<Problem> {
     findings
 }
 
+/// What a command would fetch or install, if it is one that does; a script of a shell is not looked into.
+pub(crate) fn fetches(words: &[&str]) -> Option<String> {
+    command::fetches(words)
+}
+
 /// What a finding is noted with: offset, message, what is allowed.
 type Note<'n> = dyn FnMut(usize, String, &str) + 'n;
 

@@ -47,5 +47,7 @@ pub mod compare;
 
 pub mod test_report;
 
+pub mod attempts;
+
 #[cfg(test)]
 mod testing;

@@ -186,7 +186,11 @@ fn rebuild(session: &mut Session<'_>, subject: &Subject<'_>, first: Built) -> Re
 }
 
 fn of_record(record: &Record) -> Value {
+    let argv = |process: usize| record.processes.get(process).map(|process| process.argv.join(" ")).unwrap_or_default();
     json!({
+        "denied": record.denied.iter().map(|denied| json!({
+            "what": denied.what, "process": denied.process, "argv": argv(denied.process), "count": denied.count,
+        })).collect::<Vec<_>>(),
         "complete": record.completeness.complete,
         "reasons": record.completeness.reasons,
         "level": record.level,
@@ -269,6 +273,10 @@ impl Built {
         ));
         for reason in self.run["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             out.push(format!("  {reason}"));
+        }
+        for denied in self.run["denied"].as_array().into_iter().flatten() {
+            let (what, argv) = (denied["what"].as_str().unwrap_or(""), denied["argv"].as_str().unwrap_or(""));
+            out.push(format!("  refused to `{}`: {what}", argv.chars().take(200).collect::<String>()));
         }
         out.push(format!("recipe {}\nrun    {}", self.recipe_payload, self.run_payload));
         if let Some((rebuilt, payload)) = &self.rebuilt {

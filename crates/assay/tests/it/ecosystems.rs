@@ -323,3 +323,29 @@ fn somebody_elses_compiled_wheel_and_uv_outlive_their_upstream() {
     rebuilt(&place, &project);
     assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
 }
+
+const RESOLVING: &str = r#"version = 1
+[project]
+name = "resolving"
+owners = ["ada"]
+[base]
+packages = ["coreutils", "dash", "python3", "python3-pip"]
+[[step]]
+name = "install"
+run = ["sh", "-c", "python3 -m pip install --target lib six || exit 3"]
+[[artifact]]
+name = "made"
+path = "made"
+"#;
+
+#[test]
+fn a_step_that_chooses_versions_itself_is_named_with_process_and_command() {
+    let place = Place::new("resolving");
+    let project = project(&place, &[("assay.toml", RESOLVING)]);
+    let findings = place.json(&project, 1, &["check"])["findings"].to_string();
+    assert!(findings.contains("pip install` fetches or installs what nothing pins"), "{findings}");
+    place.json(&project, 0, &["lock"]);
+    let error = place.json(&project, 1, &["build"]);
+    let also = error["error"]["also"].to_string();
+    assert!(also.contains("step `install`, process ") && also.contains("python3 -m pip install --target lib six"), "{error}");
+}

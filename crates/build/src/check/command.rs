@@ -80,6 +80,14 @@ pub(super) fn check(words: &[(&str, usize)], locked: &[Ecosystem]) -> Vec<Findin
     findings
 }
 
+/// What a command without a shell would fetch or install.
+pub(super) fn fetches(words: &[&str]) -> Option<String> {
+    let words: Vec<(&str, usize)> = words.iter().map(|word| (*word, 0)).collect();
+    let mut findings = Vec::new();
+    check_simple(&words, &Ecosystem::ALL, &mut findings);
+    findings.into_iter().map(|finding| finding.message).find(|message| !message.contains("--locked"))
+}
+
 /// The commands of a script, cut at separators. Quotes are not understood, so a word may be cut that is not one; at
 /// worst a finding is missed or one is made that the author can avoid by moving the script into a file.
 fn simple_commands(script: &str) -> Vec<Vec<&str>> {

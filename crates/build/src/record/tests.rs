@@ -57,6 +57,11 @@ fn outcome(level: Level, reads: &[&str]) -> Outcome {
     }
 }
 
+/// A run of one process that passed.
+pub(crate) fn outcome_sample() -> Outcome {
+    outcome(Level::Full, &[])
+}
+
 fn recorded(outcome: &Outcome) -> Result<Record, RecordError> {
     let spec = Spec::parse("assay.toml", crate::spec::tests::GREETER.as_bytes()).expect("it is good");
     let lock = crate::lock::tests::sample();
