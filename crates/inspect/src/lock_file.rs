@@ -18,16 +18,22 @@
 //! Digests by MD5 and SHA-1 are never pins. SHA-384 is not computed here, so it is none either.
 
 pub mod cargo;
+pub mod go;
+pub mod gradle;
+pub mod maven;
 pub mod npm;
 pub mod pipfile;
+pub mod pnpm;
 pub mod poetry;
 pub mod pylock;
 pub mod requirements;
 pub mod uv;
+pub mod yarn;
 
 mod document;
 mod finding;
 mod javascript;
+mod jvm;
 mod pin;
 mod python;
 mod reading;
@@ -68,6 +74,16 @@ pub enum Kind {
     Pipfile,
     /// `pylock.toml`
     Pylock,
+    /// `go.mod` and `go.sum`
+    Go,
+    /// `pnpm-lock.yaml`
+    Pnpm,
+    /// `yarn.lock`
+    Yarn,
+    /// `gradle.lockfile` and `gradle/verification-metadata.xml`
+    Gradle,
+    /// `lockfile.json` of maven-lockfile
+    Maven,
 }
 
 impl Kind {
@@ -81,6 +97,11 @@ impl Kind {
             Kind::Poetry => "poetry.lock",
             Kind::Pipfile => "Pipfile.lock",
             Kind::Pylock => "pylock.toml",
+            Kind::Go => "go.sum",
+            Kind::Pnpm => "pnpm-lock.yaml",
+            Kind::Yarn => "yarn.lock",
+            Kind::Gradle => "gradle.lockfile",
+            Kind::Maven => "lockfile.json",
         }
     }
 
@@ -96,6 +117,11 @@ impl Kind {
             Kind::Poetry => "run `poetry lock` to write the file anew",
             Kind::Pipfile => "run `pipenv lock` to write the file anew",
             Kind::Pylock => "write the file with `uv export --format pylock.toml` or `pip lock`",
+            Kind::Go => "run `go mod tidy` to complete `go.sum`",
+            Kind::Pnpm => "remove the file, and run `pnpm install --lockfile-only`",
+            Kind::Gradle => "run `./gradlew --write-verification-metadata sha256 build`, and check what it wrote",
+            Kind::Maven => "run `mvn io.github.chains-project:maven-lockfile:generate`",
+            Kind::Yarn => "remove the file and the entries of yarn's cache, and run `yarn install`",
         }
     }
 }
