@@ -122,7 +122,10 @@ pub(crate) fn run_plan(
 
 /// Where programs are found without a mount view: the pinned toolchains in the store, then the system's directories.
 fn path_of(sources: &BTreeMap<String, PathBuf>) -> String {
-    let toolchains = sources.values().map(|tree| tree.join("bin")).filter(|bin| ["cargo", "node"].iter().any(|program| bin.join(program).is_file()));
+    let toolchains = sources
+        .values()
+        .map(|tree| tree.join("bin"))
+        .filter(|bin| ["cargo", "node"].iter().any(|program| bin.join(program).is_file()));
     let mut path: Vec<String> = toolchains.map(|bin| bin.to_string_lossy().into_owned()).collect();
     path.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(str::to_owned));
     path.join(":")

@@ -44,15 +44,17 @@ pub fn of(outcome: &Outcome) -> Vec<Attempt> {
         // Without a resolver's address, names are asked for at port 53 of the loopback interface.
         let asks_names = attempt.loopback && attempt.address.ends_with(":53");
         if asks_names || (!attempt.loopback && attempt.errno != 0) {
-            let what = if asks_names { "asked for a host's address".to_owned() } else { format!("{} {}", attempt.call, attempt.address) };
+            let what = if asks_names {
+                "asked for a host's address".to_owned()
+            } else {
+                format!("{} {}", attempt.call, attempt.address)
+            };
             found.push((attempt.process, what));
         }
     }
     for (index, process) in outcome.processes.iter().enumerate() {
         let failed = process.exit.shell_code().is_some_and(|code| code != 0);
-        if failed
-            && let Some(what) = fetches(&command(&process.argv))
-        {
+        if failed && let Some(what) = fetches(&command(&process.argv)) {
             found.push((index, what));
         }
     }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use crate::ecosystem::cargo::lock_file;
-use crate::ecosystem::{Ecosystem, LOCK_FILE_SIZE_MAX, LockFileKind, ProjectFile};
+use crate::ecosystem::{self, Ecosystem, LOCK_FILE_SIZE_MAX, LockFileKind, ProjectFile, ProjectFileError};
 use crate::problem::Problem;
 use crate::spec::{self, Spec};
 
@@ -54,6 +54,9 @@ pub enum CheckError {
         #[source]
         source: io::Error,
     },
+    /// A file that is read together with a lock file.
+    #[error(transparent)]
+    ProjectFile(#[from] ProjectFileError),
     /// No specification.
     #[error("`{}` is missing; run `assay init`", .0.display())]
     NoSpec(PathBuf),
@@ -70,7 +73,8 @@ impl Files {
         }
         for path in named.iter().flatten() {
             if let (Some(kind), Some((path, bytes))) = (LockFileKind::of_path(path), read(project, path)?) {
-                files.lock_files.push(ProjectFile { path, kind, bytes });
+                let beside = ecosystem::beside(project, &path, kind)?;
+                files.lock_files.push(ProjectFile { path, kind, bytes, beside });
             }
         }
         let is_named = |name: &String| match &named {

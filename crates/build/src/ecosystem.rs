@@ -14,6 +14,8 @@ pub mod download;
 
 pub mod fetched;
 
+pub mod go;
+
 pub mod node;
 
 pub mod python;
@@ -23,6 +25,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use inspect::lock_file::Role;
 use model::recipe::Settings;
 use sandbox::plan::{Mount, is_within};
 use serde::Deserialize;
@@ -46,6 +49,8 @@ const COPY_BYTES: u64 = 4 << 30;
 pub enum Ecosystem {
     /// Rust.
     Cargo,
+    /// Go.
+    Go,
     /// JavaScript with Node.js.
     Node,
     /// Python.
@@ -58,6 +63,8 @@ pub enum Ecosystem {
 pub enum LockFileKind {
     /// `Cargo.lock`
     Cargo,
+    /// `go.sum`, with the `go.mod` and `vendor/modules.txt` beside it
+    GoSum,
     /// `package-lock.json`
     Npm,
     /// `requirements.txt`, or any name with `requirements` in it that ends in `.txt`
@@ -81,7 +88,7 @@ struct Format {
     mend: &'static str,
 }
 
-const FORMATS: [Format; 6] = [
+const FORMATS: [Format; 7] = [
     Format {
         kind: LockFileKind::Cargo,
         name: "cargo",
@@ -89,6 +96,7 @@ const FORMATS: [Format; 6] = [
         file: "Cargo.lock",
         mend: "cargo generate-lockfile",
     },
+    Format { kind: LockFileKind::GoSum, name: "go-sum", ecosystem: Ecosystem::Go, file: "go.sum", mend: "go mod tidy" },
     Format {
         kind: LockFileKind::Npm,
         name: "npm",
@@ -103,13 +111,7 @@ const FORMATS: [Format; 6] = [
         file: "requirements.txt",
         mend: "pip-compile --generate-hashes",
     },
-    Format {
-        kind: LockFileKind::Uv,
-        name: "uv",
-        ecosystem: Ecosystem::Python,
-        file: "uv.lock",
-        mend: "uv lock",
-    },
+    Format { kind: LockFileKind::Uv, name: "uv", ecosystem: Ecosystem::Python, file: "uv.lock", mend: "uv lock" },
     Format {
         kind: LockFileKind::Poetry,
         name: "poetry",
@@ -169,6 +171,8 @@ pub struct ProjectFile {
     pub kind: LockFileKind,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// Files of the same directory that only together with it say what a build takes, by their path.
+    pub beside: Vec<(String, Vec<u8>)>,
 }
 
 /// Why a lock file of the project could not be had.
@@ -209,27 +213,57 @@ impl ProjectFile {
         let (path, bytes) = (self.path.as_str(), self.bytes.as_slice());
         let read = match self.kind {
             LockFileKind::Cargo => inspect::lock_file::cargo::parse(path, bytes),
+            LockFileKind::GoSum => self.read_go(),
             LockFileKind::Npm => inspect::lock_file::npm::parse(path, bytes),
             LockFileKind::Requirements => inspect::lock_file::requirements::parse(path, bytes),
             LockFileKind::Uv => inspect::lock_file::uv::parse(path, bytes),
             LockFileKind::Poetry => inspect::lock_file::poetry::parse(path, bytes),
             LockFileKind::Pylock => inspect::lock_file::pylock::parse(path, bytes),
         };
-        read.map_err(|error| Problem::of_lock_file(bytes, &error))
+        read.map_err(|error| Problem::of_lock_file(self.text_of(&error.file), &error))
+    }
+
+    /// The bytes of the file itself, or of one beside it.
+    pub(crate) fn text_of(&self, path: &str) -> &[u8] {
+        let beside = self.beside.iter().find(|(beside, _)| beside == path);
+        beside.map_or(self.bytes.as_slice(), |(_, bytes)| bytes.as_slice())
+    }
+
+    fn read_go(&self) -> Result<inspect::lock_file::LockFile, inspect::lock_file::LockFileError> {
+        let beside = |name: &str| {
+            let found = self.beside.iter().find(|(path, _)| path.ends_with(name));
+            found.map(|(path, bytes)| inspect::lock_file::go::Input { file: path, bytes })
+        };
+        let empty = inspect::lock_file::go::Input { file: "go.mod", bytes: &[] };
+        let sums = inspect::lock_file::go::Input { file: &self.path, bytes: &self.bytes };
+        inspect::lock_file::go::parse(beside("go.mod").unwrap_or(empty), Some(sums), beside("modules.txt"))
+    }
+
+    /// Whether its packages lie in the project, so that nothing is fetched.
+    pub fn is_vendored(&self) -> bool {
+        self.beside.iter().any(|(path, _)| path.ends_with("modules.txt"))
     }
 
     /// Reads it, and refuses one that leaves open which bytes are meant.
     pub(crate) fn parse(&self) -> Result<inspect::lock_file::LockFile, PinError> {
         let lock = self.read().map_err(|problem| PinError::LockFile(Box::new(problem)))?;
         if let Some(finding) = lock.open().next() {
-            return Err(PinError::LockFile(Box::new(Problem::of_finding(&self.bytes, finding))));
+            return Err(PinError::LockFile(Box::new(Problem::of_finding(self.text_of(&finding.file), finding))));
         }
         Ok(lock)
     }
 
     /// Returns `name version` of every package that must be fetched.
     pub fn names(&self) -> Result<BTreeSet<String>, Problem> {
-        Ok(self.read()?.fetched().map(|package| format!("{} {}", package.name, package.version)).collect())
+        if self.is_vendored() {
+            return Ok(BTreeSet::new());
+        }
+        let lock = self.read()?;
+        // Of a module that `go.sum` names for its requirements alone, no code is fetched.
+        let has_code = |package: &&inspect::lock_file::Locked| {
+            self.kind != LockFileKind::GoSum || package.origin.artifacts().iter().any(|a| a.role == Role::Package)
+        };
+        Ok(lock.fetched().filter(has_code).map(|package| format!("{} {}", package.name, package.version)).collect())
     }
 }
 
@@ -248,9 +282,31 @@ pub fn project_files(project: &Path, spec: &Spec) -> Result<Vec<ProjectFile>, Pr
         .map(|path| {
             let kind = LockFileKind::of_path(&path).expect("the specification was refused otherwise");
             let bytes = read(project, &path, kind)?;
-            Ok(ProjectFile { path, kind, bytes })
+            let beside = beside(project, &path, kind)?;
+            Ok(ProjectFile { path, kind, bytes, beside })
         })
         .collect()
+}
+
+/// The files that are read together with a lock file.
+pub(crate) fn beside(
+    project: &Path,
+    path: &str,
+    kind: LockFileKind,
+) -> Result<Vec<(String, Vec<u8>)>, ProjectFileError> {
+    if kind != LockFileKind::GoSum {
+        return Ok(Vec::new());
+    }
+    let directory = path.strip_suffix("go.sum").unwrap_or("");
+    let go_mod = format!("{directory}go.mod");
+    let bytes = read(project, &go_mod, kind)?;
+    let mut beside = vec![(go_mod, bytes)];
+    let modules = format!("{directory}vendor/modules.txt");
+    if project.join(&modules).is_file() {
+        let bytes = read(project, &modules, kind)?;
+        beside.push((modules, bytes));
+    }
+    Ok(beside)
 }
 
 fn read(project: &Path, path: &str, kind: LockFileKind) -> Result<Vec<u8>, ProjectFileError> {
@@ -307,12 +363,13 @@ pub struct Contribution {
 
 impl Ecosystem {
     /// All of them, in the order in which they are pinned.
-    pub const ALL: [Ecosystem; 3] = [Ecosystem::Cargo, Ecosystem::Node, Ecosystem::Python];
+    pub const ALL: [Ecosystem; 4] = [Ecosystem::Cargo, Ecosystem::Go, Ecosystem::Node, Ecosystem::Python];
 
     /// Returns the name that stands in `assay.lock`; also the type of its package URLs where there is one.
     pub fn name(self) -> &'static str {
         match self {
             Ecosystem::Cargo => "cargo",
+            Ecosystem::Go => "go",
             Ecosystem::Node => "node",
             Ecosystem::Python => "python",
         }
@@ -322,6 +379,7 @@ impl Ecosystem {
     pub fn tree_key(self) -> &'static str {
         match self {
             Ecosystem::Cargo => "vendor",
+            Ecosystem::Go => "go-modules",
             Ecosystem::Node => "node-packages",
             Ecosystem::Python => "python-packages",
         }
@@ -332,6 +390,7 @@ impl Ecosystem {
     pub fn directory(self) -> &'static str {
         match self {
             Ecosystem::Cargo => "/vendor",
+            Ecosystem::Go => "/dependencies/go",
             Ecosystem::Node => "/home/builder/.npm",
             Ecosystem::Python => "/dependencies/python",
         }
@@ -341,6 +400,7 @@ impl Ecosystem {
     pub(crate) fn pin(self, request: &Request<'_>, world: &World<'_>) -> Result<Pinned, PinError> {
         match self {
             Ecosystem::Cargo => cargo::pin(request, world),
+            Ecosystem::Go => go::pin(request, world),
             Ecosystem::Node => node::pin(request, world),
             Ecosystem::Python => python::pin(request, world),
         }
@@ -352,6 +412,7 @@ impl Ecosystem {
         lock.has(self)
             || match self {
                 Ecosystem::Cargo => false,
+                Ecosystem::Go => package("golang-go"),
                 Ecosystem::Node => lock.toolchains.iter().any(|t| t.name == "node") || package("npm"),
                 Ecosystem::Python => package("python3-pip"),
             }
@@ -361,6 +422,7 @@ impl Ecosystem {
     pub(crate) fn contribute(self, lock: &Lock, settings: &Settings) -> Contribution {
         let mut contribution = match self {
             Ecosystem::Cargo => cargo::contribute(lock, settings),
+            Ecosystem::Go => go::contribute(lock, settings),
             Ecosystem::Node => node::contribute(lock, settings),
             Ecosystem::Python => python::contribute(lock, settings),
         };

@@ -2,9 +2,11 @@
 //!
 //! Manifests and sources are read, never run. What is guessed (whether the program is a service, its port, its health
 //! check) is said in a comment where it stands. Where a directory holds several kinds of project, the first of Cargo,
-//! Node.js, Python, C and C++ is proposed for.
+//! Go, Node.js, Python, C and C++ is proposed for.
 
 mod draft;
+
+mod go;
 
 mod manifest;
 
@@ -61,7 +63,7 @@ const PORT_DEFAULT: u16 = 8080;
 pub enum InitError {
     /// No project of a kind that is known.
     #[error(
-        "`{}` holds no project that is known: looked for Cargo.toml, package.json, pyproject.toml, setup.py, requirements.txt, CMakeLists.txt, configure, configure.ac and a \
+        "`{}` holds no project that is known: looked for Cargo.toml, go.mod, package.json, pyproject.toml, setup.py, requirements.txt, CMakeLists.txt, configure, configure.ac and a \
          Makefile; write assay.toml by hand, as docs/formats/assay.toml.md shows it",
         .0.display()
     )]
@@ -150,7 +152,7 @@ pub fn propose(directory: &Path, owner: &str) -> Result<Proposal, InitError> {
     if directory.join("Cargo.toml").is_file() {
         return Ok(write::proposal(&look(directory, owner)?));
     }
-    let looks = [node::look, python::look, native::look];
+    let looks = [go::look, node::look, python::look, native::look];
     let found = looks.iter().find_map(|look| look(directory).transpose());
     let mut draft = found.ok_or_else(|| InitError::NoProject(directory.to_owned()))??;
     if draft.owners.is_empty() {

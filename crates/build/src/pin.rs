@@ -80,6 +80,9 @@ pub enum PinError {
     /// Python packages, but no Python to install them.
     #[error("a lock file of Python is named, but no package of the base is a Python; add `python3` to `packages`")]
     NoPython,
+    /// A `GOPROXY` that leads nowhere.
+    #[error("`GOPROXY` is `{0}`, which names no http address to fetch modules from; set it to a proxy's address")]
+    NoProxy(String),
     /// An index that does not have what a lock file names.
     #[error("no file of `{project}` with a digest of the lock file is in {}", indexes.join(", "))]
     NotInIndex {

@@ -69,11 +69,15 @@ pub const CPUS_MAX: u32 = 256;
 pub const REPETITIONS_MAX: u32 = 100;
 
 /// Variables that the sandbox constructs, and that no table of variables may set.
-pub const CONSTRUCTED: [&str; 21] = [
+pub const CONSTRUCTED: [&str; 25] = [
     "CARGO_BUILD_JOBS",
     "CARGO_HOME",
     "CARGO_INCREMENTAL",
     "CARGO_NET_OFFLINE",
+    "GOENV",
+    "GOPROXY",
+    "GOSUMDB",
+    "GOTOOLCHAIN",
     "HOME",
     "LC_ALL",
     "PATH",

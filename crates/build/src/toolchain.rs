@@ -142,7 +142,9 @@ fn rust(project: &Path, targets: &[String], host: &Host) -> Result<Resolved, Too
 /// Returns what changes when the toolchain on this machine may have changed.
 pub fn fingerprint(resolved: &Resolved) -> Digest {
     let mut hasher = Hasher::new(Algorithm::Sha256);
-    hasher.update(format!("{} {LAYOUT}\n{}\n{}\n", resolved.name, resolved.version, resolved.sysroot.display()).as_bytes());
+    hasher.update(
+        format!("{} {LAYOUT}\n{}\n{}\n", resolved.name, resolved.version, resolved.sysroot.display()).as_bytes(),
+    );
     for (path, size, time) in &resolved.files {
         hasher.update(format!("{path} {size} {time}\n").as_bytes());
     }

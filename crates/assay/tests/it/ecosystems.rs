@@ -101,7 +101,10 @@ fn a_file_by_url_and_digest_outlives_its_upstream() {
     let spec = FETCHING.replace("URL", &upstream.url()).replace("DIGEST", &Digest::of(tool).to_string());
     let project = project(&place, &[("assay.toml", &spec)]);
     let error = place.json(&project, 2, &["lock"]);
-    assert!(error["error"]["message"].as_str().expect("a message").contains("/tool.sh` answered with status 404"), "{error}");
+    assert!(
+        error["error"]["message"].as_str().expect("a message").contains("/tool.sh` answered with status 404"),
+        "{error}"
+    );
     upstream.serve("/tool.sh", *b"#!/bin/sh\necho something else\n");
     let error = place.json(&project, 2, &["lock"]);
     let message = error["error"]["message"].as_str().expect("a message");
@@ -154,9 +157,11 @@ fn with_node(spec: &str) -> String {
         .and_then(|node| Some(node.parent()?.parent()?.join("lib/node_modules/npm")));
     match npm.is_some_and(|npm| npm.is_dir()) {
         true => spec.to_owned(),
-        false => spec
-            .replace("toolchains = [\"node\"]\n", "")
-            .replacen("packages = [", "packages = [\"nodejs\", \"npm\", ", 1),
+        false => spec.replace("toolchains = [\"node\"]\n", "").replacen(
+            "packages = [",
+            "packages = [\"nodejs\", \"npm\", ",
+            1,
+        ),
     }
 }
 
@@ -182,7 +187,8 @@ fn node_with_npm() {
     assert!(text.contains("./src/routes.js") && text.contains("./node_modules/ms/index.js"));
     // A manifest that asks for more than the lock file has.
     let manifest = fs::read_to_string(project.join("package.json")).expect("package.json");
-    fs::write(project.join("package.json"), manifest.replace("\"ms\": \"2.1.3\"", "\"ms\": \"2.1.2\"")).expect("a file");
+    fs::write(project.join("package.json"), manifest.replace("\"ms\": \"2.1.3\"", "\"ms\": \"2.1.2\""))
+        .expect("a file");
     let error = place.json(&project, 2, &["lock"]);
     let message = error["error"]["message"].as_str().expect("a message");
     assert!(message.contains("npm install --package-lock-only"), "{error}");
@@ -227,7 +233,10 @@ const IS_ODD_LOCK: &str = r#"{"name": "odd", "lockfileVersion": 3, "packages": {
 fn somebody_elses_package_with_npm_outlives_its_upstream() {
     let place = Place::new("is-odd");
     let upstream = Upstream::new();
-    upstream.serve("/is-number/-/is-number-6.0.0.tgz", fetched("https://registry.npmjs.org/is-number/-/is-number-6.0.0.tgz"));
+    upstream.serve(
+        "/is-number/-/is-number-6.0.0.tgz",
+        fetched("https://registry.npmjs.org/is-number/-/is-number-6.0.0.tgz"),
+    );
     let (spec, lock) = (with_node(IS_ODD), IS_ODD_LOCK.replace("UPSTREAM", &upstream.url()));
     let manifest = r#"{"name": "odd", "dependencies": {"is-number": "6.0.0"}}"#;
     let project = project(&place, &[("assay.toml", &spec), ("package-lock.json", &lock), ("package.json", manifest)]);
@@ -347,5 +356,74 @@ fn a_step_that_chooses_versions_itself_is_named_with_process_and_command() {
     place.json(&project, 0, &["lock"]);
     let error = place.json(&project, 1, &["build"]);
     let also = error["error"]["also"].to_string();
-    assert!(also.contains("step `install`, process ") && also.contains("python3 -m pip install --target lib six"), "{error}");
+    assert!(
+        also.contains("step `install`, process ") && also.contains("python3 -m pip install --target lib six"),
+        "{error}"
+    );
+}
+
+/// A zip of files alone, as a proxy has a module.
+fn zipped(place: &Place, files: &[(&str, &str)]) -> Vec<u8> {
+    let zip = place.work().join("module.zip");
+    let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1], 'w')\n\
+                  for i in range(2, len(sys.argv), 2): z.writestr(sys.argv[i], sys.argv[i + 1])\nz.close()\n";
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", script]).arg(&zip).args(files.iter().flat_map(|(name, text)| [name, text]));
+    assert!(command.status().expect("python3 runs").success());
+    fs::read(zip).expect("the zip")
+}
+
+const TIDE_MOD: &str = "module example.org/tide\n\ngo 1.19\n";
+const TIDE: &str =
+    "// Package tide knows when the water is high.\npackage tide\n\nfunc High(hour int) bool { return hour%12 < 6 }\n";
+const FERRY_MOD: &str = "module example.org/ferry\n\ngo 1.19\n\nrequire example.org/tide v1.0.0\n";
+const FERRY: &str = r#"// Command ferry says whether it goes.
+package main
+
+import (
+	"fmt"
+
+	"example.org/tide"
+)
+
+func main() { fmt.Println("goes at seven:", !tide.High(7)) }
+"#;
+const FERRY_TEST: &str = "package main\n\nimport (\n\t\"testing\"\n\n\t\"example.org/tide\"\n)\n\n\
+                          func TestHigh(t *testing.T) {\n\tif !tide.High(3) {\n\t\tt.Fatal(\"low\")\n\t}\n}\n";
+
+#[test]
+fn go_with_modules_of_a_proxy() {
+    let place = Place::new("go");
+    let upstream = Upstream::new();
+    let files = [("example.org/tide@v1.0.0/go.mod", TIDE_MOD), ("example.org/tide@v1.0.0/tide.go", TIDE)];
+    let zip = zipped(&place, &files);
+    let mut list = files.map(|(name, text)| (name.to_owned(), Digest::of(text.as_bytes())));
+    let tree = inspect::lock_file::go::hash1(&mut list).expect("good names");
+    let h1 = |digest: &Digest| format!("h1:{}", wire::base64::encode(digest.bytes()));
+    let go_mod = inspect::lock_file::go::hash_go_mod(TIDE_MOD.as_bytes());
+    let sums = format!("example.org/tide v1.0.0 {}\nexample.org/tide v1.0.0/go.mod {}\n", h1(&tree), h1(&go_mod));
+    let project =
+        project(&place, &[("go.mod", FERRY_MOD), ("go.sum", &sums), ("main.go", FERRY), ("main_test.go", FERRY_TEST)]);
+    place.assay(&project, &["init"]).exits(0);
+    place.json(&project, 0, &["check"]);
+    commit(&project);
+    let lock = || {
+        let mut program = place.program(&project);
+        program.env("GOPROXY", upstream.url()).args(["lock", "--json"]);
+        crate::place::ran(program.output().expect("the program runs"))
+    };
+    upstream.serve("/example.org/tide/@v/v1.0.0.mod", TIDE_MOD);
+    upstream.serve("/example.org/tide/@v/v1.0.0.zip", *b"no zip");
+    let error = lock().exits(2).json();
+    assert!(error["error"]["message"].as_str().expect("a message").contains(&h1(&tree)), "{error}");
+    upstream.serve("/example.org/tide/@v/v1.0.0.zip", zip);
+    lock().exits(0);
+    drop(upstream);
+    let built = locked_and_built_twice(&place, &project);
+    assert_eq!(built["artifacts"][0]["name"], "ferry");
+    assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
+    let program = artifact(&place, &project, "ferry");
+    assert!(program.starts_with(b"\x7fELF"));
+    let host = project.to_str().expect("UTF-8");
+    assert!(!program.windows(host.len()).any(|window| window == host.as_bytes()), "no path of this machine is in it");
 }

@@ -134,6 +134,9 @@ fn from_lock_file(program: &str, arguments: &[&str], verb: &str) -> Option<Ecosy
     if program == "npm" && ["ci", "clean-install"].contains(&verb) {
         return Some(Ecosystem::Node);
     }
+    if program == "go" && ["build", "test", "vet", "run"].contains(&verb) {
+        return None; // without a lock file it has no dependencies, or they are vendored
+    }
     let own = match arguments.iter().position(|word| *word == "pip").filter(|_| program.contains("python")) {
         Some(at) => &arguments[at + 1..],
         None if program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') == "pip" => arguments,
@@ -147,7 +150,18 @@ fn from_lock_file(program: &str, arguments: &[&str], verb: &str) -> Option<Ecosy
 /// Whether pip is given requirements files, directories and files, and no bare name whose version it would choose.
 fn names_files_only(arguments: &[&str]) -> bool {
     const WITH_VALUE: [&str; 12] = [
-        "-C", "-c", "-d", "-f", "-r", "-t", "-w", "--constraint", "--requirement", "--root", "--target", "--wheel-dir",
+        "-C",
+        "-c",
+        "-d",
+        "-f",
+        "-r",
+        "-t",
+        "-w",
+        "--constraint",
+        "--requirement",
+        "--root",
+        "--target",
+        "--wheel-dir",
     ];
     let mut named = false;
     let mut words = arguments.iter();

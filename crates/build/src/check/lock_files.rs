@@ -37,7 +37,8 @@ pub(super) fn check(files: &Files) -> Vec<Problem> {
     let mut findings = Vec::new();
     for file in &files.lock_files {
         match file.read() {
-            Ok(lock) => findings.extend(lock.findings.iter().map(|finding| Problem::of_finding(&file.bytes, finding))),
+            Ok(lock) => findings
+                .extend(lock.findings.iter().map(|finding| Problem::of_finding(file.text_of(&finding.file), finding))),
             // Cargo's own is read, and reported, with its manifests.
             Err(_) if files.cargo_lock.as_ref().is_some_and(|(name, _)| *name == file.path) => {}
             Err(problem) => findings.push(problem),

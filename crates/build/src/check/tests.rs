@@ -132,7 +132,9 @@ fn a_pinned_image_is_only_unknown() {
     let text = GREETER.replace("packages", &format!("image = \"rust@{digest}\"\npackages"));
     check_text(
         &text,
-        expect!["assay.toml:8:1: unknown key `image` in [base]; allowed: `packages`, `toolchains`, `targets`, `lock-files`"],
+        expect![
+            "assay.toml:8:1: unknown key `image` in [base]; allowed: `packages`, `toolchains`, `targets`, `lock-files`"
+        ],
     );
 }
 
@@ -166,7 +168,9 @@ fn manifests_with_dependencies_that_nothing_pins() {
 
 #[test]
 fn mutations_never_panic() {
-    crate::testing::fuzz(step(r#"["sh", "-c", "env A=1 curl x"]"#).as_bytes(), |bytes| drop(check_spec("a", bytes, &[])));
+    crate::testing::fuzz(step(r#"["sh", "-c", "env A=1 curl x"]"#).as_bytes(), |bytes| {
+        drop(check_spec("a", bytes, &[]))
+    });
     let manifest = b"[dependencies]\na = { git = \"https://x.example/a\", path = \"../..\" }\n";
     crate::testing::fuzz(manifest, |bytes| {
         drop(check(&Files { manifests: vec![("a".to_owned(), bytes.to_vec())], ..Files::default() }));
@@ -184,14 +188,17 @@ fn a_project_without_specification_is_told_so() {
 fn lock_files_that_pin_badly_or_that_nobody_named() {
     let directory = crate::testing::Directory::new("check-lock-files");
     let spec = step(r#"["npm", "ci"]"#);
-    directory.write("package-lock.json", r#"{"lockfileVersion": 3, "packages": {"": {},
-"node_modules/a": {"version": "1.0.0", "resolved": "https://registry.npmjs.org/a/-/a-1.0.0.tgz"}}}"#);
+    directory.write(
+        "package-lock.json",
+        r#"{"lockfileVersion": 3, "packages": {"": {},
+"node_modules/a": {"version": "1.0.0", "resolved": "https://registry.npmjs.org/a/-/a-1.0.0.tgz"}}}"#,
+    );
     let names = ["package-lock.json", "yarn.lock", "docs/yarn.lock", "Cargo.lock"].map(str::to_owned);
     directory.write("assay.toml", &spec);
     let files = Files::read(directory.path(), &names).expect("all is readable");
     expect![[r#"
         assay.toml:7:1: nothing of `package-lock.json` is fetched, since `lock-files` does not name it; add `lock-files = ["package-lock.json"]`, or `lock-files = []` if no step needs it
-        assay.toml:7:1: `yarn.lock` is no lock file that is read, so nothing of it is fetched; read are: Cargo.lock, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml
+        assay.toml:7:1: `yarn.lock` is no lock file that is read, so nothing of it is fetched; read are: Cargo.lock, go.sum, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml
         assay.toml:18:8: `npm ci` finds no packages: no lock file of node is named; name it under `[base]`, as `lock-files = ["…"]`: `assay lock` fetches what it names"#]].assert_eq(&found(&files));
     directory.write("assay.toml", spec.replacen("[base]\n", "[base]\nlock-files = [\"package-lock.json\"]\n", 1));
     let files = Files::read(directory.path(), &names[..1]).expect("all is readable");

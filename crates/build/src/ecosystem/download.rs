@@ -2,16 +2,18 @@
 //!
 //! The store knows bytes by SHA-256; a lock file may know them by SHA-512. Which SHA-256 belongs to a SHA-512 is
 //! remembered in the cache, and believed only after the kept bytes were hashed again. Bytes that differ are an error that
-//! names both digests, and are not kept. MD5 and SHA-1 pin nothing and are not taken.
+//! names both digests, and are not kept. MD5 and SHA-1 pin nothing and are not taken. The same holds for Go's hashes of a
+//! module, which are over the files of a zip and not over the zip.
 
-use std::io::{self, Write};
+use std::io::{Cursor, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use inspect::lock_file::go::{hash_go_mod, hash1};
 use wire::digest::{Algorithm, Digest, Hasher};
 
-use crate::inputs::{FetchError, Inputs, InputsError};
+use crate::inputs::{FetchError, InputsError};
 use crate::pin::World;
 use crate::pin::cache::Cache;
 
@@ -48,10 +50,94 @@ pub struct Wanted {
     pub what: String,
     /// Where it is asked for.
     pub url: String,
-    /// What its bytes must be, by each of these; at least one.
-    pub integrity: Vec<Digest>,
+    /// What its bytes must be.
+    pub integrity: Integrity,
     /// Who says so, for messages: `package-lock.json`.
     pub stated_by: String,
+}
+
+/// What the bytes of a file must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// These digests of it, all of them; at least one.
+    Bytes(Vec<Digest>),
+    /// A zip whose files have this hash: Go's `h1:` of a module.
+    GoTree(Digest),
+    /// A `go.mod` with this hash: Go's `h1:` of that file alone.
+    GoMod(Digest),
+}
+
+/// How many files a module's zip may have, and how large they may be together: Go's own limits.
+const MODULE_FILES_MAX: usize = 100_000;
+const MODULE_BYTES_MAX: u64 = 500 << 20;
+
+impl Integrity {
+    /// Returns the SHA-256 of the bytes, or what was expected of them and what they are.
+    fn check(&self, bytes: &[u8]) -> Result<Digest, (String, String)> {
+        let sha256 = Digest::of(bytes);
+        match self {
+            Integrity::Bytes(expected) => {
+                for expected in expected {
+                    let found = match expected {
+                        Digest::Sha256(_) => sha256,
+                        Digest::Sha512(_) => sha512_of(bytes),
+                    };
+                    if found != *expected {
+                        return Err((expected.to_string(), found.to_string()));
+                    }
+                }
+            }
+            Integrity::GoTree(expected) => {
+                let found = module_hash(bytes).map_err(|error| (hash_text(expected), error))?;
+                if found != *expected {
+                    return Err((hash_text(expected), hash_text(&found)));
+                }
+            }
+            Integrity::GoMod(expected) => {
+                let found = hash_go_mod(bytes);
+                if found != *expected {
+                    return Err((hash_text(expected), hash_text(&found)));
+                }
+            }
+        }
+        Ok(sha256)
+    }
+
+    /// The name under which the cache knows which blob fulfils it.
+    fn key(&self) -> String {
+        match self {
+            Integrity::Bytes(digests) => digests.iter().map(|digest| format!("{digest} ")).collect(),
+            Integrity::GoTree(digest) => format!("go-tree {digest}"),
+            Integrity::GoMod(digest) => format!("go-mod {digest}"),
+        }
+    }
+}
+
+/// `h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=`
+fn hash_text(digest: &Digest) -> String {
+    format!("h1:{}", wire::base64::encode(digest.bytes()))
+}
+
+/// Go's hash over the files of a module's zip; the error says why there is none.
+fn module_hash(bytes: &[u8]) -> Result<Digest, String> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| format!("no zip ({error})"))?;
+    if archive.len() > MODULE_FILES_MAX {
+        return Err(format!("a zip of more than {MODULE_FILES_MAX} files"));
+    }
+    let mut files = Vec::with_capacity(archive.len());
+    let mut left = MODULE_BYTES_MAX;
+    for index in 0..archive.len() {
+        let file = archive.by_index(index).map_err(|error| format!("a damaged zip ({error})"))?;
+        if file.is_dir() {
+            continue;
+        }
+        let name = file.name().map_err(|error| format!("a damaged zip ({error})"))?.into_owned();
+        let (digest, size) =
+            Digest::of_reader(&mut file.take(left + 1)).map_err(|error| format!("a damaged zip ({error})"))?;
+        left = left.checked_sub(size).ok_or_else(|| format!("a zip of more than {MODULE_BYTES_MAX} bytes"))?;
+        files.push((name, digest));
+    }
+    hash1(&mut files).map_err(|error| error.to_string())
 }
 
 /// Why a file could not be had.
@@ -67,9 +153,9 @@ pub enum DownloadError {
         /// Who states the digest.
         stated_by: String,
         /// The digest stated.
-        expected: Digest,
-        /// The digest of the bytes that came.
-        found: Digest,
+        expected: String,
+        /// The digest of the bytes that came, or why they have none.
+        found: String,
     },
     /// The URL gave nothing.
     #[error("fetching {what}")]
@@ -96,7 +182,7 @@ pub fn bring(wanted: &[Wanted], world: &World<'_>) -> Result<(Vec<Digest>, Count
     let mut digests = vec![None; wanted.len()];
     let mut missing = Vec::new();
     for (index, file) in wanted.iter().enumerate() {
-        match held(first(file), world).map_err(|source| keeping(file, source))? {
+        match held(&file.integrity, world).map_err(|source| keeping(file, source))? {
             Some(digest) => digests[index] = Some(digest),
             None => missing.push(index),
         }
@@ -117,10 +203,7 @@ pub fn bring(wanted: &[Wanted], world: &World<'_>) -> Result<(Vec<Digest>, Count
 }
 
 /// Works on items from several threads; the first error ends all, and what was done by then is done.
-pub(super) fn in_parallel<T: Sync, E: Send>(
-    items: &[T],
-    work: &(dyn Fn(&T) -> Result<(), E> + Sync),
-) -> Result<(), E> {
+pub(super) fn in_parallel<T: Sync, E: Send>(items: &[T], work: &(dyn Fn(&T) -> Result<(), E> + Sync)) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let failure: Mutex<Option<E>> = Mutex::new(None);
     let turn = || {
@@ -142,27 +225,30 @@ pub(super) fn in_parallel<T: Sync, E: Send>(
     }
 }
 
-/// Returns the SHA-256 of the kept bytes with that digest; `None` if there are none.
-pub(super) fn held(integrity: &Digest, world: &World<'_>) -> Result<Option<Digest>, InputsError> {
-    let Digest::Sha512(_) = integrity else {
-        return Ok(world.inputs.has(integrity)?.then_some(*integrity));
-    };
+/// Returns the SHA-256 of the kept bytes that fulfil it; `None` if there are none.
+fn held(integrity: &Integrity, world: &World<'_>) -> Result<Option<Digest>, InputsError> {
+    if let Integrity::Bytes(digests) = integrity
+        && let [sha256 @ Digest::Sha256(_)] = digests.as_slice()
+    {
+        return Ok(world.inputs.has(sha256)?.then_some(*sha256));
+    }
     let Some(known) = known(integrity, world).load::<Digest>() else { return Ok(None) };
     if !world.inputs.has(&known)? {
         return Ok(None);
     }
-    Ok((sha512_of(&known, world.inputs)? == *integrity).then_some(known))
+    let mut bytes = Vec::new();
+    world.inputs.open(&known)?.take(FILE_SIZE_MAX).read_to_end(&mut bytes)?;
+    Ok((integrity.check(&bytes) == Ok(known)).then_some(known))
 }
 
-fn known(integrity: &Digest, world: &World<'_>) -> Cache {
-    Cache::new(&world.host.cache, "integrity", &Digest::of(integrity.to_string().as_bytes()))
+fn known(integrity: &Integrity, world: &World<'_>) -> Cache {
+    Cache::new(&world.host.cache, "integrity", &Digest::of(integrity.key().as_bytes()))
 }
 
-fn sha512_of(digest: &Digest, inputs: &dyn Inputs) -> Result<Digest, InputsError> {
+fn sha512_of(bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::new(Algorithm::Sha512);
-    io::copy(&mut inputs.open(digest)?, &mut hasher)?;
-    hasher.flush()?;
-    Ok(hasher.finish())
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 fn fetch(file: &Wanted, world: &World<'_>) -> Result<Digest, DownloadError> {
@@ -170,35 +256,18 @@ fn fetch(file: &Wanted, world: &World<'_>) -> Result<Digest, DownloadError> {
         Ok(bytes) => bytes,
         Err(source) => return Err(DownloadError::Fetch { what: file.what.clone(), source }),
     };
-    let sha256 = Digest::of(&bytes);
-    for expected in &file.integrity {
-        let found = match expected {
-            Digest::Sha256(_) => sha256,
-            Digest::Sha512(_) => {
-                let mut hasher = Hasher::new(Algorithm::Sha512);
-                hasher.update(&bytes);
-                hasher.finish()
-            }
-        };
-        if found != *expected {
-            return Err(DownloadError::Differs {
-                what: file.what.clone(),
-                url: file.url.clone(),
-                stated_by: file.stated_by.clone(),
-                expected: *expected,
-                found,
-            });
-        }
-    }
-    let digest = world.inputs.put(&mut bytes.as_slice(), Some(&sha256)).map_err(|source| keeping(file, source))?;
-    if digest != *first(file) {
-        known(first(file), world).save(&digest);
+    let digest = file.integrity.check(&bytes).map_err(|(expected, found)| DownloadError::Differs {
+        what: file.what.clone(),
+        url: file.url.clone(),
+        stated_by: file.stated_by.clone(),
+        expected,
+        found,
+    })?;
+    world.inputs.put(&mut bytes.as_slice(), Some(&digest)).map_err(|source| keeping(file, source))?;
+    if file.integrity != Integrity::Bytes(vec![digest]) {
+        known(&file.integrity, world).save(&digest);
     }
     Ok(digest)
-}
-
-fn first(file: &Wanted) -> &Digest {
-    file.integrity.first().expect("a lock file without a digest was refused")
 }
 
 fn keeping(file: &Wanted, source: InputsError) -> DownloadError {

@@ -16,7 +16,7 @@ use inspect::archive::{self, ArchiveError, Kind, Limits};
 use wire::digest::Digest;
 use wire::purl::Purl;
 
-use super::download::{self, Counts, DownloadError, Wanted};
+use super::download::{self, Counts, DownloadError, Integrity, Wanted};
 use crate::inputs::{InputsError, TreeEntry, TreeSource};
 use crate::lock::{Dependency, DependencyKind};
 use crate::pin::World;
@@ -65,7 +65,7 @@ pub(crate) fn pin(files: &[Fetch], world: &World<'_>) -> Result<Pinned, FetchedE
         .map(|file| Wanted {
             what: format!("`{}`", file.path),
             url: file.url.clone(),
-            integrity: vec![file.digest],
+            integrity: Integrity::Bytes(vec![file.digest]),
             stated_by: spec::FILE.to_owned(),
         })
         .collect();
@@ -110,7 +110,8 @@ fn unpack(
     bytes: Box<dyn Read + Send>,
     entries: &mut Vec<TreeEntry>,
 ) -> Result<(), FetchedError> {
-    let mut tar = plain(bytes).map_err(|error| FetchedError::Archive { url: file.url.clone(), source: ArchiveError::Read(error) })?;
+    let mut tar = plain(bytes)
+        .map_err(|error| FetchedError::Archive { url: file.url.clone(), source: ArchiveError::Read(error) })?;
     let mut files: std::collections::BTreeMap<String, TreeSource> = std::collections::BTreeMap::new();
     let outcome = archive::read(&mut *tar, &LIMITS, &mut |member, content| {
         let source = match &member.kind {

@@ -22,7 +22,7 @@ use inspect::lock_file::{Locked, Origin, Pin};
 use model::recipe::Settings;
 use wire::digest::Digest;
 
-use super::download::{self, Wanted};
+use super::download::{self, Integrity, Wanted};
 use super::{Contribution, Ecosystem, Pinned, ProjectFile, Request, refuse};
 use crate::inputs::{TreeEntry, TreeSource};
 use crate::lock::{Dependency, DependencyKind, Lock};
@@ -87,7 +87,7 @@ fn wanted(tarball: &Tarball<'_>) -> Wanted {
     Wanted {
         what: format!("package `{} {}`", tarball.package.name, tarball.package.version),
         url: tarball.url.clone(),
-        integrity: tarball.integrity.clone(),
+        integrity: Integrity::Bytes(tarball.integrity.clone()),
         stated_by: tarball.file.path.clone(),
     }
 }

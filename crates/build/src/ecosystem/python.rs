@@ -23,7 +23,7 @@ use inspect::lock_file::{self, Artifact, Locked, Origin, Pin};
 use model::recipe::Settings;
 use wire::digest::Digest;
 
-use super::download::{self, Wanted};
+use super::download::{self, Integrity, Wanted};
 use super::{Contribution, Ecosystem, LockFileKind, Pinned, ProjectFile, Request, refuse};
 use crate::inputs::{TreeEntry, TreeSource};
 use crate::lock::{Dependency, DependencyKind, Lock};
@@ -111,7 +111,12 @@ fn choose<'a>(
         Origin::Url(artifact) => vec![artifact.clone()],
         _ => {
             let message = format!("`{}` comes from git, which is not fetched for Python", package.name);
-            return Err(refuse(file, package.line, message, "depend on a release, or on an archive by its https address"));
+            return Err(refuse(
+                file,
+                package.line,
+                message,
+                "depend on a release, or on an archive by its https address",
+            ));
         }
     };
     let own = match &package.origin {
@@ -167,7 +172,8 @@ fn located(
 fn add<'a>(file: File<'a>, files: &mut BTreeMap<String, File<'a>>) -> Result<(), PinError> {
     match files.get(&file.name) {
         Some(other) if other.digest != file.digest => {
-            let message = format!("`{}` is {} here and {} in {}", file.name, file.digest, other.digest, other.file.path);
+            let message =
+                format!("`{}` is {} here and {} in {}", file.name, file.digest, other.digest, other.file.path);
             Err(refuse(file.file, file.package.line, message, "let both lock files name the same file"))
         }
         _ => {
@@ -188,7 +194,7 @@ fn wanted(file: &File<'_>) -> Wanted {
     Wanted {
         what: format!("package `{} {}` ({})", file.package.name, file.package.version, file.name),
         url: file.url.clone(),
-        integrity: vec![file.digest],
+        integrity: Integrity::Bytes(vec![file.digest]),
         stated_by: file.file.path.clone(),
     }
 }

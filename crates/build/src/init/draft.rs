@@ -16,6 +16,8 @@ pub(super) struct Draft {
     /// Comment lines above the toolchains.
     pub(super) about_toolchains: Vec<String>,
     pub(super) lock_files: Vec<String>,
+    /// Variables of every step.
+    pub(super) variables: Vec<(String, String)>,
     pub(super) steps: Vec<Step>,
     /// Comment lines above the artifacts.
     pub(super) about_artifacts: Vec<String>,
@@ -73,9 +75,10 @@ impl Draft {
     }
 
     fn base(&self) -> String {
-        let mut out = "# The build sees these Debian packages (with what they depend on), and nothing else of this machine.\n\
+        let mut out =
+            "# The build sees these Debian packages (with what they depend on), and nothing else of this machine.\n\
                        # Versions are pinned by the lock.\n"
-            .to_owned();
+                .to_owned();
         out.push_str(&comment(&self.about_base));
         out.push_str(&format!("[base]\npackages = {}\n", list_of(&self.packages)));
         if !self.toolchains.is_empty() {
@@ -91,6 +94,11 @@ impl Draft {
              # The number of CPUs can change a build's bytes, so it is part of the lock.\n\
              cpus = 2\n",
         );
+        if !self.variables.is_empty() {
+            let pair = |(name, value): &(String, String)| format!("{name} = {}", basic_string(value));
+            let pairs: Vec<String> = self.variables.iter().map(pair).collect();
+            out.push_str(&format!("variables = {{ {} }}\n", pairs.join(", ")));
+        }
         out
     }
 

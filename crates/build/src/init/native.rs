@@ -30,7 +30,8 @@ pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
     draft.project = directory_name(directory);
     if draft.artifacts.is_empty() {
         draft.artifacts = vec![(draft.project.clone(), draft.project.clone())];
-        draft.about_artifacts = texts(&["No program was found in the build files: name the file that the steps leave."]);
+        draft.about_artifacts =
+            texts(&["No program was found in the build files: name the file that the steps leave."]);
         draft.notes.push("what the build leaves is not known: check `[[artifact]]`".to_owned());
     }
     draft.check = vec![draft.artifacts[0].0.clone(), "--help".to_owned()];
@@ -46,12 +47,16 @@ fn cmake(text: &str) -> Draft {
     let program = word_after(text, "add_executable(");
     let has_tests = text.contains("enable_testing") || text.contains("include(CTest)");
     Draft {
-        about_base: texts(&["Libraries that the project finds with find_package() or pkg-config: add their -dev packages."]),
+        about_base: texts(&[
+            "Libraries that the project finds with find_package() or pkg-config: add their -dev packages.",
+        ]),
         packages: texts(&[&ALWAYS[..], &["cmake", "g++"]].concat()),
         steps: vec![
-            Step::new("configure", &["cmake", "-S", ".", "-B", "out", "-DCMAKE_BUILD_TYPE=Release"], &[
-                "FetchContent and ExternalProject have no network here: name such files in `[[fetch]]`.",
-            ]),
+            Step::new(
+                "configure",
+                &["cmake", "-S", ".", "-B", "out", "-DCMAKE_BUILD_TYPE=Release"],
+                &["FetchContent and ExternalProject have no network here: name such files in `[[fetch]]`."],
+            ),
             Step::new("compile", &["cmake", "--build", "out"], &[]),
         ],
         artifacts: program.map(|program| artifact(&program, "out/")).into_iter().collect(),
@@ -68,11 +73,17 @@ fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
     let mut steps = Vec::new();
     if generate {
         packages.extend(["autoconf", "automake", "libtool"]);
-        steps.push(Step::new("generate", &["autoreconf", "--install"], &["The release of a project brings `configure` along; its repository does not."]));
+        steps.push(Step::new(
+            "generate",
+            &["autoreconf", "--install"],
+            &["The release of a project brings `configure` along; its repository does not."],
+        ));
     }
-    steps.push(Step::new("configure", &["./configure"], &[
-        "It sees a fixed host name, user, CPU count and path, the same on every machine.",
-    ]));
+    steps.push(Step::new(
+        "configure",
+        &["./configure"],
+        &["It sees a fixed host name, user, CPU count and path, the same on every machine."],
+    ));
     steps.push(Step::new("compile", &["make"], &[]));
     let mut program = None;
     for (file, below) in [("Makefile.am", ""), ("src/Makefile.am", "src/")] {
@@ -82,7 +93,9 @@ fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
     }
     let prepare = if generate { "autoreconf --install && " } else { "" };
     Ok(Draft {
-        about_base: texts(&["Libraries that `configure` looks for: add their -dev packages, and pkg-config if it uses that."]),
+        about_base: texts(&[
+            "Libraries that `configure` looks for: add their -dev packages, and pkg-config if it uses that.",
+        ]),
         packages: texts(&packages),
         steps,
         artifacts: program.into_iter().collect(),
@@ -92,7 +105,9 @@ fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
 }
 
 fn make(text: &str) -> Draft {
-    let has = |target: &str| text.lines().any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':')));
+    let has = |target: &str| {
+        text.lines().any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':')))
+    };
     let all = text.lines().find_map(|line| line.strip_prefix("all:"));
     let first = || {
         let target = text.lines().filter(|line| !line.starts_with(['\t', '#', '.', ' '])).find_map(|line| {
@@ -127,6 +142,8 @@ fn word_after(text: &str, before: &str) -> Option<String> {
 }
 
 fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+    !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
         && !name.starts_with('.')
 }

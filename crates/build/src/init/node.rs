@@ -53,9 +53,13 @@ fn draft(directory: &Path, package: &Package) -> Draft {
     let name = package.name.clone().unwrap_or_else(|| directory_name(directory));
     let bare = name.trim_start_matches('@').replace('/', "-");
     let project = name_of(&bare);
-    let mut steps = vec![Step::new("install", &["npm", "ci"], &[
-        "From the tarballs that package-lock.json names, kept by `assay lock`. Install scripts run here, in the sandbox.",
-    ])];
+    let mut steps = vec![Step::new(
+        "install",
+        &["npm", "ci"],
+        &[
+            "From the tarballs that package-lock.json names, kept by `assay lock`. Install scripts run here, in the sandbox.",
+        ],
+    )];
     if has("build") {
         steps.push(Step::new("compile", &["npm", "run", "build"], &[]));
     }
@@ -72,7 +76,11 @@ fn draft(directory: &Path, package: &Package) -> Draft {
         }
         false => {
             let version = package.version.as_deref().unwrap_or("0.0.0");
-            steps.push(Step::new("pack", &["npm", "pack", "--ignore-scripts"], &["A package: what would be published."]));
+            steps.push(Step::new(
+                "pack",
+                &["npm", "pack", "--ignore-scripts"],
+                &["A package: what would be published."],
+            ));
             format!("{bare}-{version}.tgz")
         }
     };

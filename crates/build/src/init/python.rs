@@ -56,7 +56,8 @@ pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
             instead_of: has("Pipfile.lock").then(|| "Pipfile.lock".to_owned()),
         });
     }
-    let is_package = has("setup.py") || document.build_system.build_backend.is_some() || document.project.name.is_some();
+    let is_package =
+        has("setup.py") || document.build_system.build_backend.is_some() || document.project.name.is_some();
     let mut draft = match is_package {
         true => package(directory, &document),
         false => application(directory, lock_file),
@@ -89,12 +90,16 @@ fn package(directory: &Path, document: &Document) -> Draft {
     let (about, packages) = match backend.starts_with("setuptools") {
         true => {
             run.insert(5, "--no-build-isolation".to_owned());
-            ("The build backend is Debian's setuptools: --no-build-isolation lets pip use it.".to_owned(), &["python3-setuptools", "python3-wheel"][..])
+            (
+                "The build backend is Debian's setuptools: --no-build-isolation lets pip use it.".to_owned(),
+                &["python3-setuptools", "python3-wheel"][..],
+            )
         }
         false => (format!("The build backend `{backend}` must be in a lock file: pip takes it from there."), &[][..]),
     };
     let file = format!("{}-{}-py3-none-any.whl", escaped(&name), version.as_deref().unwrap_or("0.0.0"));
-    let mut about_artifacts = texts(&["A wheel with compiled modules has other tags in its name, as cp311-cp311-linux_x86_64."]);
+    let mut about_artifacts =
+        texts(&["A wheel with compiled modules has other tags in its name, as cp311-cp311-linux_x86_64."]);
     let mut notes = Vec::new();
     if version.is_none() {
         about_artifacts.push("The version is not in pyproject.toml: name the file that the step leaves.".to_owned());
@@ -125,14 +130,12 @@ fn application(directory: &Path, lock_file: Option<&str>) -> Draft {
         "tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --exclude=./{file} \
          --exclude=./.git -cf {file} ."
     );
-    steps.push(Step::new("pack", &["sh", "-c", &script], &["In sorted order and with fixed times; run it with PYTHONPATH=lib."]));
-    Draft {
-        packages: texts(&["tar"]),
-        steps,
-        artifacts: vec![(file.clone(), file)],
-        project,
-        ..Draft::default()
-    }
+    steps.push(Step::new(
+        "pack",
+        &["sh", "-c", &script],
+        &["In sorted order and with fixed times; run it with PYTHONPATH=lib."],
+    ));
+    Draft { packages: texts(&["tar"]), steps, artifacts: vec![(file.clone(), file)], project, ..Draft::default() }
 }
 
 /// pytest where a lock file names it, else unittest where there are tests.
@@ -140,9 +143,10 @@ fn test(directory: &Path, lock_file: Option<&str>, is_package: bool) -> Result<O
     let mut names = Default::default();
     if let Some(path) = lock_file {
         let kind = LockFileKind::of_path(path).filter(|kind| kind.ecosystem() == Ecosystem::Python);
-        let bytes = fs::read(directory.join(path)).map_err(|source| InitError::Read { path: directory.join(path), source })?;
+        let bytes =
+            fs::read(directory.join(path)).map_err(|source| InitError::Read { path: directory.join(path), source })?;
         if let Some(kind) = kind {
-            let file = ProjectFile { path: path.to_owned(), kind, bytes };
+            let file = ProjectFile { path: path.to_owned(), kind, bytes, beside: Vec::new() };
             names = file.names().map_err(|problem| InitError::Manifest(Box::new(problem)))?;
         }
     }

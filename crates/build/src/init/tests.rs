@@ -220,7 +220,11 @@ fn ports_and_health_checks_are_guessed_from_texts() {
 #[test]
 fn c_projects_are_known_by_their_build_files() {
     let cases: [(&str, &[(&str, &str)], &str); 6] = [
-        ("Makefile", &[("Makefile", "CFLAGS = -O2\n\nall: tally\n\ntally: tally.c\n\tcc -o tally tally.c\ncheck: all\n")], "make | tally tally | make check"),
+        (
+            "Makefile",
+            &[("Makefile", "CFLAGS = -O2\n\nall: tally\n\ntally: tally.c\n\tcc -o tally tally.c\ncheck: all\n")],
+            "make | tally tally | make check",
+        ),
         ("first target", &[("makefile", "X := 1\nfoo: foo.o\n")], "make | foo foo | -"),
         ("nothing known", &[("GNUmakefile", "include x.mk\n")], "make | PROJECT PROJECT | -"),
         (
@@ -291,10 +295,15 @@ fn python_projects_are_wheels_or_archives() {
     assert_eq!(spec.artifacts[0].path, "dist/my_tool-1.2-py3-none-any.whl");
     assert!(spec.steps[0].run.contains(&"--no-build-isolation".to_owned()));
     assert!(spec.tests[0].run[2].ends_with("-m pytest"), "{:?}", spec.tests[0].run);
-    let other = pyproject.replace("setuptools.build_meta", "hatchling.build").replace("version = \"1.2\"", "dynamic = [\"version\"]");
+    let other = pyproject
+        .replace("setuptools.build_meta", "hatchling.build")
+        .replace("version = \"1.2\"", "dynamic = [\"version\"]");
     let uv = "version = 1\n";
-    let (proposal, spec) = proposed(&project("init-python", &[("pyproject.toml", &other), ("uv.lock", uv), ("tests/test_a.py", "")]));
-    assert!(!spec.steps[0].run.contains(&"--no-build-isolation".to_owned()) && proposal.text.contains("`hatchling.build`"));
+    let (proposal, spec) =
+        proposed(&project("init-python", &[("pyproject.toml", &other), ("uv.lock", uv), ("tests/test_a.py", "")]));
+    assert!(
+        !spec.steps[0].run.contains(&"--no-build-isolation".to_owned()) && proposal.text.contains("`hatchling.build`")
+    );
     assert!(proposal.notes.iter().any(|note| note.contains("version is not known")));
     assert!(spec.tests[0].run[2].contains("-r /dependencies/python/locked/uv.lock.txt"));
     let (_, spec) = proposed(&project("init-python", &files[1..]));
@@ -303,4 +312,28 @@ fn python_projects_are_wheels_or_archives() {
     assert_eq!(findings, []);
     let error = propose(project("init-python", &files[..1]).path(), "ada").expect_err("no lock file").to_string();
     assert!(error.contains("uv pip compile --generate-hashes"), "{error}");
+}
+
+#[test]
+fn go_projects_are_their_programs() {
+    let go_mod = ("go.mod", "module example.org/ferry/v2\n\ngo 1.19\n");
+    let main = "// Command.\npackage main\n";
+    let (_, spec) = proposed(&project(
+        "init-go",
+        &[go_mod, ("main.go", main), ("cmd/Dock/main.go", main), ("cmd/lib/a.go", "package lib\n")],
+    ));
+    let artifacts: Vec<&str> = spec.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
+    assert_eq!((spec.project.name.as_str(), artifacts), ("ferry", vec!["out/ferry", "out/Dock"]));
+    assert_eq!(spec.steps[1].run, ["go", "build", "-o", "out/Dock", "./cmd/Dock"]);
+    assert_eq!((spec.build.variables["CGO_ENABLED"].as_str(), spec.base.lock_files), ("0", None));
+    let requires = ("go.mod", "module x.example/a\n\ngo 1.19\n\nrequire x.example/b v1.0.0\n");
+    let cases: [(&[(&str, &str)], &str); 3] = [
+        (&[requires, ("main.go", main)], "go.sum` is missing; run `go mod tidy` and commit it"),
+        (&[go_mod, ("a.go", "package a\n")], "`example.org/ferry/v2` is a library"),
+        (&[("go.mod", "modul x\n")], "go.mod:1:1: "),
+    ];
+    for (files, message) in cases {
+        let error = propose(project("init-go", files).path(), "ada").expect_err(message).to_string();
+        assert!(error.contains(message), "{error}");
+    }
 }

@@ -22,7 +22,7 @@ checksum = "5f0e2c6ed6606019b4e29e69dbaba95b11854410e5347d525002456dbbb786b6"
 "#;
 
 fn file(text: &str) -> ProjectFile {
-    ProjectFile { path: "Cargo.lock".to_owned(), kind: LockFileKind::Cargo, bytes: text.into() }
+    ProjectFile { path: "Cargo.lock".to_owned(), kind: LockFileKind::Cargo, bytes: text.into(), beside: Vec::new() }
 }
 
 /// A lock with everything in it.

@@ -260,7 +260,8 @@ fn build_offline(scene: &Scene, project: &Path, lock: &Lock) {
         })
         .collect();
     scene.directory.write("inside/.cargo/config.toml", &configs["/.cargo/config.toml"]);
-    let vendor = scene.inputs.tree(&lock.tree_of(Ecosystem::Cargo).expect("there are dependencies")).expect("it can be asked");
+    let vendor =
+        scene.inputs.tree(&lock.tree_of(Ecosystem::Cargo).expect("there are dependencies")).expect("it can be asked");
     scene.directory.link("inside/vendor", vendor.expect("it is held").to_str().expect("it is UTF-8"));
     let inside = scene.directory.path().join("inside");
     fs::rename(project, inside.join("build")).expect("it is there");

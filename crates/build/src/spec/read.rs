@@ -6,8 +6,8 @@ use toml::de::DeTable;
 use wire::digest::Digest;
 
 use super::{
-    Artifact, Base, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, FETCHED, FETCHES_MAX, Fetch, Health, Image, Libraries, Project,
-    REPETITIONS_MAX, RunbookStep, Spec, Step, Test, TestFormat, Tier, looks_secret, text_of,
+    Artifact, Base, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, FETCHED, FETCHES_MAX, Fetch, Health,
+    Image, Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Step, Test, TestFormat, Tier, looks_secret, text_of,
 };
 use crate::document::{At, Reader, Table};
 use crate::ecosystem::{self, LockFileKind};
@@ -189,13 +189,21 @@ fn fetch(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Fetch> {
     let executable = reader.boolean(table, "executable").is_some_and(|value| value.value);
     let unpack = reader.boolean(table, "unpack");
     if let Some(unpack) = unpack.as_ref().filter(|unpack| unpack.value && executable) {
-        reader.problem(unpack.offset, "an archive's files keep their own executable bit", "take one of the two".to_owned());
+        reader.problem(
+            unpack.offset,
+            "an archive's files keep their own executable bit",
+            "take one of the two".to_owned(),
+        );
     }
     let url = url.filter(|url| {
         let good = url.value.starts_with("https://") || url.value.starts_with("http://");
         let plain = !url.value.contains(|c: char| c.is_control() || c == ' ') && url.value.len() <= 4096;
         if !(good && plain) {
-            reader.problem(url.offset, format!("`{}` is no URL that is fetched", shown(&url.value)), "as `https://…`".to_owned());
+            reader.problem(
+                url.offset,
+                format!("`{}` is no URL that is fetched", shown(&url.value)),
+                "as `https://…`".to_owned(),
+            );
         }
         good && plain
     })?;
@@ -203,18 +211,23 @@ fn fetch(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Fetch> {
         Ok(value) => Some(value),
         Err(_) => {
             let message = format!("`{}` is no digest", shown(&digest.value));
-            reader.problem(digest.offset, message, "as `sha256:` and 64 hexadecimal digits, or `sha512:` and 128".to_owned());
+            reader.problem(
+                digest.offset,
+                message,
+                "as `sha256:` and 64 hexadecimal digits, or `sha512:` and 128".to_owned(),
+            );
             None
         }
     })?;
-    let path = path.and_then(|path| match path.value.strip_prefix(FETCHED).and_then(|rest| rest.strip_prefix('/')) {
-        Some(below) => relative(reader, At { value: below.to_owned(), offset: path.offset }),
-        None => {
-            let message = format!("`{}` does not lie below `{FETCHED}`", shown(&path.value));
-            reader.problem(path.offset, message, format!("as `{FETCHED}/words.txt`: steps find it there"));
-            None
-        }
-    })?;
+    let path =
+        path.and_then(|path| match path.value.strip_prefix(FETCHED).and_then(|rest| rest.strip_prefix('/')) {
+            Some(below) => relative(reader, At { value: below.to_owned(), offset: path.offset }),
+            None => {
+                let message = format!("`{}` does not lie below `{FETCHED}`", shown(&path.value));
+                reader.problem(path.offset, message, format!("as `{FETCHED}/words.txt`: steps find it there"));
+                None
+            }
+        })?;
     let path = format!("{FETCHED}/{path}");
     Some(Fetch { url: url.value, digest, path, executable, unpack: unpack.is_some_and(|unpack| unpack.value) })
 }

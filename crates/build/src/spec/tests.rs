@@ -188,7 +188,7 @@ fn each_refusal_says_what_is_allowed() {
         assay.toml:8:20: `libc6-dev=2.36` is no name of a Debian package; lower-case letters, digits, `+`, `-` and `.`; the version is pinned by the lock
         assay.toml:9:15: unknown toolchain `rsut`; did you mean `rust`? allowed: `node`, `rust`
         assay.toml:12:8: unknown tier `T9`; write `tier = "T0"`
-        assay.toml:14:15: `HOME` is set by the sandbox, the same everywhere; these are constructed: CARGO_BUILD_JOBS, CARGO_HOME, CARGO_INCREMENTAL, CARGO_NET_OFFLINE, HOME, LC_ALL, PATH, PIP_CONFIG_FILE, PIP_FIND_LINKS, PIP_NO_INDEX, PYTHONDONTWRITEBYTECODE, PYTHONHASHSEED, PYTHONNOUSERSITE, SOURCE_DATE_EPOCH, TMPDIR, TZ, USER, npm_config_cache, npm_config_nodedir, npm_config_offline, npm_config_update_notifier
+        assay.toml:14:15: `HOME` is set by the sandbox, the same everywhere; these are constructed: CARGO_BUILD_JOBS, CARGO_HOME, CARGO_INCREMENTAL, CARGO_NET_OFFLINE, GOENV, GOPROXY, GOSUMDB, GOTOOLCHAIN, HOME, LC_ALL, PATH, PIP_CONFIG_FILE, PIP_FIND_LINKS, PIP_NO_INDEX, PYTHONDONTWRITEBYTECODE, PYTHONHASHSEED, PYTHONNOUSERSITE, SOURCE_DATE_EPOCH, TMPDIR, TZ, USER, npm_config_cache, npm_config_nodedir, npm_config_offline, npm_config_update_notifier
         assay.toml:14:15: `API_TOKEN` looks like a secret, and this file is in every statement; leave it out: secrets never stand in `assay.toml`
         assay.toml:14:15: `A B` is no name of a variable; letters, digits and `_`, no digit first
         assay.toml:18:11: `network = true` cannot be reproduced; no step has a network: what it needs is fetched by `assay lock`, from lock files
@@ -248,10 +248,16 @@ fn mutations_never_panic() {
 #[test]
 fn fetched_files_and_lock_files_are_read_strictly() {
     let digest = Digest::of(b"");
-    let one = |path: &str, more: &str| format!("[[fetch]]\nurl = \"https://x.example/y\"\ndigest = \"{digest}\"\npath = \"{path}\"\n{more}");
-    let good = format!("{GREETER}\n{}{}", one("/fetched/a/b", "executable = true\n"), one("/fetched/c", "unpack = true\n"));
+    let one = |path: &str, more: &str| {
+        format!("[[fetch]]\nurl = \"https://x.example/y\"\ndigest = \"{digest}\"\npath = \"{path}\"\n{more}")
+    };
+    let good =
+        format!("{GREETER}\n{}{}", one("/fetched/a/b", "executable = true\n"), one("/fetched/c", "unpack = true\n"));
     let spec = Spec::parse("assay.toml", good.as_bytes()).expect("it is good");
-    assert_eq!(spec.fetches.iter().map(|fetch| fetch.path.as_str()).collect::<Vec<_>>(), ["/fetched/a/b", "/fetched/c"]);
+    assert_eq!(
+        spec.fetches.iter().map(|fetch| fetch.path.as_str()).collect::<Vec<_>>(),
+        ["/fetched/a/b", "/fetched/c"]
+    );
     let cases = [
         one("/usr/bin/x", ""),
         one("/fetched/../x", ""),
@@ -280,7 +286,7 @@ fn fetched_files_and_lock_files_are_read_strictly() {
         a:51:10: `md5:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b` is no digest; as `sha256:` and 64 hexadecimal digits, or `sha512:` and 128
         a:49:1: [[fetch]] lacks the key `digest`; write digest = "sha256:…": what the bytes must be, as `sha256sum` says it
         a:51:1: unknown key `sum` in [[fetch]]; allowed: `url`, `digest`, `path`, `executable`, `unpack`
-        a:8:15: `Pipfile.lock` is no lock file that is read; read are: Cargo.lock, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml
+        a:8:15: `Pipfile.lock` is no lock file that is read; read are: Cargo.lock, go.sum, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml
         a:8:15: `../Cargo.lock` is no path below the project; as `target/release/greeter`: no leading `/`, no `..`
         a:8:29: `Cargo.lock` is named twice"#]].assert_eq(&found.join("\n"));
 }

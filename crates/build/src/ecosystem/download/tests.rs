@@ -1,5 +1,5 @@
 use super::*;
-use crate::inputs::Host;
+use crate::inputs::{Host, Inputs};
 use crate::testing::{Directory, DirectoryInputs, Network};
 
 const URL: &str = "https://x.example/a.tgz";
@@ -14,7 +14,7 @@ fn wanted(integrity: Digest) -> Wanted {
     Wanted {
         what: "package `a 1.0.0`".to_owned(),
         url: URL.to_owned(),
-        integrity: vec![integrity],
+        integrity: Integrity::Bytes(vec![integrity]),
         stated_by: "package-lock.json".to_owned(),
     }
 }
@@ -59,7 +59,7 @@ fn a_cache_that_lies_is_not_believed() {
     let network = Network::default().with(URL, "bytes");
     let world = world(&inputs, &network, &host);
     let other = inputs.put(&mut &b"other"[..], None).expect("it is writable");
-    known(&sha512(b"bytes"), &world).save(&other);
+    known(&Integrity::Bytes(vec![sha512(b"bytes")]), &world).save(&other);
     let (digests, counts) = bring(&[wanted(sha512(b"bytes"))], &world).expect("it answers");
     assert_eq!((digests, counts.fetched), (vec![Digest::of(b"bytes")], 1));
 }

@@ -35,7 +35,9 @@ fn an_archive_is_unpacked_below_its_path() {
     let (_, paths) = pinned(&archive, true).expect("it answers");
     let paths: Vec<&str> = paths.iter().map(|path| path.split(' ').next().unwrap_or("")).collect();
     let files: Vec<&&str> = paths.iter().filter(|path| path.contains('.')).collect();
-    assert!(files.iter().any(|path| **path == "a/a-1.0/configure") && files.iter().any(|path| **path == "a/a-1.0/src/a.c"));
+    assert!(
+        files.iter().any(|path| **path == "a/a-1.0/configure") && files.iter().any(|path| **path == "a/a-1.0/src/a.c")
+    );
 }
 
 #[test]

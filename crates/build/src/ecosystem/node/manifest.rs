@@ -64,7 +64,8 @@ fn read(path: &Path) -> Result<Wishes, PinError> {
 /// The first package that one has and the other has not, or not so.
 fn differs(locked: &Wishes, manifest: &Wishes) -> Option<String> {
     let tables = |wishes: &'_ Wishes| {
-        let list = [&wishes.dependencies, &wishes.dev_dependencies, &wishes.optional_dependencies, &wishes.peer_dependencies];
+        let list =
+            [&wishes.dependencies, &wishes.dev_dependencies, &wishes.optional_dependencies, &wishes.peer_dependencies];
         list.map(Clone::clone)
     };
     tables(locked).into_iter().zip(tables(manifest)).find_map(|(a, b)| {

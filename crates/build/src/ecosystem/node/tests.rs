@@ -19,8 +19,14 @@ fn sri(bytes: &[u8]) -> String {
 
 /// A lock file with these members of `packages`.
 fn lock(packages: &str) -> ProjectFile {
-    let text = format!("{{\n\"lockfileVersion\": 3,\n\"packages\": {{\n\"\": {{\"name\": \"app\"}},\n{packages}\n}}\n}}\n");
-    ProjectFile { path: "package-lock.json".to_owned(), kind: LockFileKind::Npm, bytes: text.into() }
+    let text =
+        format!("{{\n\"lockfileVersion\": 3,\n\"packages\": {{\n\"\": {{\"name\": \"app\"}},\n{packages}\n}}\n}}\n");
+    ProjectFile {
+        path: "package-lock.json".to_owned(),
+        kind: LockFileKind::Npm,
+        bytes: text.into(),
+        beside: Vec::new(),
+    }
 }
 
 fn entry(place: &str, more: &str) -> String {
@@ -67,7 +73,8 @@ fn tarballs_stand_where_npm_looks_for_their_digest() {
 #[test]
 fn what_is_for_another_system_is_not_fetched() {
     let good = format!("\"resolved\": \"{URL}\", \"integrity\": \"{}\"", sri(b"tarball"));
-    let other = |more: &str| format!("\"resolved\": \"https://x.example/gone.tgz\", \"integrity\": \"{}\", {more}", sri(b"x"));
+    let other =
+        |more: &str| format!("\"resolved\": \"https://x.example/gone.tgz\", \"integrity\": \"{}\", {more}", sri(b"x"));
     let packages = [
         entry("a", &format!("{good}, \"os\": [\"linux\"], \"cpu\": [\"x64\"], \"libc\": [\"glibc\"]")),
         entry("b", &other("\"os\": [\"darwin\"], \"optional\": true")),
@@ -88,9 +95,34 @@ fn refused(more: &str, expected: Expect) {
 #[test]
 fn what_pins_nothing_or_cannot_be_fetched_is_refused_with_its_line() {
     let resolved = format!("\"resolved\": \"{URL}\"");
-    refused(&resolved, expect!["package-lock.json:5:1: `a`: no digest pins what is fetched  = remove the file and `node_modules`, and run `npm install` with npm 7 or newer"]);
-    refused(&format!("{resolved}, \"integrity\": \"sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=\""), expect!["package-lock.json:5:1: `a`: only a digest by SHA-1 stands for what is fetched, and those can be forged  = remove the file and `node_modules`, and run `npm install` with npm 7 or newer"]);
-    refused(&format!("\"integrity\": \"{}\"", sri(b"tarball")), expect!["package-lock.json:5:1: `a` has no `resolved`, and npm finds it without a network by that only  = run `npm install --package-lock-only --omit-lockfile-registry-resolved=false`"]);
-    refused("\"resolved\": \"git+ssh://git@github.com/a/a.git#73e321f84cd2493e93e093d455f52c39f9acbff7\"", expect!["package-lock.json:5:1: `a` comes from git, which is not fetched for npm  = depend on a tarball of it, by its https address"]);
-    refused(&format!("{resolved}, \"integrity\": \"{}\"", sri(b"other")), expect!["package `a 1.0.0` at `https://registry.npmjs.org/a/-/a-1.0.0.tgz` is sha512:58140cf5fb8b929067eb4705714f465273811328705716cea7295ed200ff69b2bf5b4d50b5c16d12c0c68f7459616ae93f65316ac1e3436a65084e85af32d876, but package-lock.json says sha512:e25ac3845f8cbe12801a2dfa5a89d4c55dc47900f3b6edc9a9ee590f3c2b9312f665d0039c93828b7b58f33950bc817a0955a9c5000a8d3e280569f08745ca68"]);
+    refused(
+        &resolved,
+        expect![
+            "package-lock.json:5:1: `a`: no digest pins what is fetched  = remove the file and `node_modules`, and run `npm install` with npm 7 or newer"
+        ],
+    );
+    refused(
+        &format!("{resolved}, \"integrity\": \"sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=\""),
+        expect![
+            "package-lock.json:5:1: `a`: only a digest by SHA-1 stands for what is fetched, and those can be forged  = remove the file and `node_modules`, and run `npm install` with npm 7 or newer"
+        ],
+    );
+    refused(
+        &format!("\"integrity\": \"{}\"", sri(b"tarball")),
+        expect![
+            "package-lock.json:5:1: `a` has no `resolved`, and npm finds it without a network by that only  = run `npm install --package-lock-only --omit-lockfile-registry-resolved=false`"
+        ],
+    );
+    refused(
+        "\"resolved\": \"git+ssh://git@github.com/a/a.git#73e321f84cd2493e93e093d455f52c39f9acbff7\"",
+        expect![
+            "package-lock.json:5:1: `a` comes from git, which is not fetched for npm  = depend on a tarball of it, by its https address"
+        ],
+    );
+    refused(
+        &format!("{resolved}, \"integrity\": \"{}\"", sri(b"other")),
+        expect![
+            "package `a 1.0.0` at `https://registry.npmjs.org/a/-/a-1.0.0.tgz` is sha512:58140cf5fb8b929067eb4705714f465273811328705716cea7295ed200ff69b2bf5b4d50b5c16d12c0c68f7459616ae93f65316ac1e3436a65084e85af32d876, but package-lock.json says sha512:e25ac3845f8cbe12801a2dfa5a89d4c55dc47900f3b6edc9a9ee590f3c2b9312f665d0039c93828b7b58f33950bc817a0955a9c5000a8d3e280569f08745ca68"
+        ],
+    );
 }

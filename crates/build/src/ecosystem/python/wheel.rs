@@ -29,7 +29,8 @@ impl Interpreter {
     /// `None` if no package of the base is a Python.
     pub(super) fn of(base: &Base) -> Option<Interpreter> {
         let minor = |name: &str| name.strip_prefix("python3.")?.parse::<u32>().ok();
-        let glibc = base.packages.iter().find(|package| package.name == "libc6").map(|package| package.version.as_str());
+        let glibc =
+            base.packages.iter().find(|package| package.name == "libc6").map(|package| package.version.as_str());
         let glibc_minor = glibc.and_then(|version| {
             let digits: String = version.strip_prefix("2.")?.chars().take_while(char::is_ascii_digit).collect();
             digits.parse().ok()
@@ -45,7 +46,9 @@ impl Interpreter {
     pub(super) fn takes(&self, file: &str) -> bool {
         let Some(stem) = file.strip_suffix(".whl") else { return false };
         let mut tags = stem.rsplitn(4, '-');
-        let (Some(platforms), Some(abis), Some(pythons)) = (tags.next(), tags.next(), tags.next()) else { return false };
+        let (Some(platforms), Some(abis), Some(pythons)) = (tags.next(), tags.next(), tags.next()) else {
+            return false;
+        };
         tags.next().is_some_and(|rest| rest.contains('-'))
             && platforms.split('.').any(|platform| self.runs_on(platform))
             && pythons.split('.').any(|python| abis.split('.').any(|abi| self.speaks(python, abi)))

@@ -11,8 +11,10 @@ fn links_with_a_digest_are_found_however_they_are_written() {
          <a href=\"x-3.0.tar.gz\">no digest</a><a href=\"x-4.0.tar.gz#md5=abc\">weak</a>\n\
          <a href=\"x-5.0.exe#sha256={hex}\">no package</a><a href=unquoted>"
     );
-    let found: Vec<String> =
-        links("https://pypi.example/simple/x/", &page).into_iter().map(|(name, url, _)| format!("{name} {url}")).collect();
+    let found: Vec<String> = links("https://pypi.example/simple/x/", &page)
+        .into_iter()
+        .map(|(name, url, _)| format!("{name} {url}"))
+        .collect();
     assert_eq!(
         found,
         [
