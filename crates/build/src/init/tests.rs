@@ -219,7 +219,8 @@ fn ports_and_health_checks_are_guessed_from_texts() {
 
 #[test]
 fn c_projects_are_known_by_their_build_files() {
-    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 6] = [
         (
             "Makefile",
             &[("Makefile", "CFLAGS = -O2\n\nall: tally\n\ntally: tally.c\n\tcc -o tally tally.c\ncheck: all\n")],

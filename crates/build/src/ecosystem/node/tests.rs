@@ -33,7 +33,10 @@ fn entry(place: &str, more: &str) -> String {
     format!("\"node_modules/{place}\": {{\"version\": \"1.0.0\", {more}}}")
 }
 
-fn pinned(file: &ProjectFile) -> Result<(Vec<String>, Vec<String>, Vec<String>), PinError> {
+/// Long paths of the tree, dependencies, and what was asked for.
+type Outcome = (Vec<String>, Vec<String>, Vec<String>);
+
+fn pinned(file: &ProjectFile) -> Result<Outcome, PinError> {
     let directory = Directory::new("node-pin");
     directory.write("package.json", "{}");
     let (inputs, host) = (DirectoryInputs::new(&directory), directory.host());
