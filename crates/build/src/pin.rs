@@ -16,7 +16,7 @@ use wire::digest::Digest;
 use crate::base::{self, BaseError};
 use crate::ecosystem::cargo::crates::CratesError;
 use crate::ecosystem::cargo::vendor::VendorError;
-use crate::ecosystem::download::{Counts, DownloadError};
+use crate::ecosystem::download::{self, Counts, DownloadError};
 use crate::ecosystem::fetched::{self, FetchedError};
 use crate::ecosystem::{self, Ecosystem, Pinned, ProjectFile, ProjectFileError, Request};
 use crate::inputs::{Fetch, Host, Inputs, InputsError};
@@ -184,6 +184,7 @@ pub fn restore(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> R
             differences.push(format!("{} {}: same version, other files", locked.name, locked.version));
         }
     }
+    download::remember(&lock.dependencies, world);
     if let Some(tree) = &lock.fetched
         && !held(tree)?
         && fetched::pin(&spec.fetches, world)?.tree != Some(*tree)

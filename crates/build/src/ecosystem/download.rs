@@ -13,7 +13,9 @@ use std::thread;
 use inspect::lock_file::go::{hash_go_mod, hash1};
 use wire::digest::{Algorithm, Digest, Hasher};
 
+use crate::ecosystem::Ecosystem;
 use crate::inputs::{FetchError, InputsError};
+use crate::lock::Dependency;
 use crate::pin::World;
 use crate::pin::cache::Cache;
 
@@ -200,6 +202,19 @@ pub fn bring(wanted: &[Wanted], world: &World<'_>) -> Result<(Vec<Digest>, Count
         digests[index] = Some(digest);
     }
     Ok((digests.into_iter().flatten().collect(), counts))
+}
+
+/// Remembers which blobs a lock's dependencies are, so that what is held is found although the cache was lost. Each is
+/// hashed again before it is believed.
+pub(crate) fn remember(dependencies: &[Dependency], world: &World<'_>) {
+    for dependency in dependencies {
+        let integrity = match (dependency.ecosystem, dependency.integrity) {
+            (_, None) => continue,
+            (Some(Ecosystem::Go), Some(tree)) => Integrity::GoTree(tree),
+            (_, Some(digest)) => Integrity::Bytes(vec![digest]),
+        };
+        known(&integrity, world).save(&dependency.digest);
+    }
 }
 
 /// Works on items from several threads; the first error ends all, and what was done by then is done.

@@ -292,3 +292,102 @@ fn a_git_dependency_that_is_gone_is_named() {
         "{error}"
     );
 }
+
+const MIXED: &str = r#"version = 1
+[project]
+name = "mixed"
+owners = ["ada"]
+[base]
+packages = ["python3.11"]
+toolchains = ["rust"]
+lock-files = ["Cargo.lock", "web/package-lock.json", "tools/requirements.txt", "tools/requirements-dev.txt"]
+[[step]]
+name = "compile"
+run = ["cargo", "build", "--locked"]
+[[artifact]]
+name = "demo"
+path = "target/debug/demo"
+"#;
+
+fn sha512(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    let mut hasher = wire::digest::Hasher::new(wire::digest::Algorithm::Sha512);
+    hasher.update(bytes);
+    base64::engine::general_purpose::STANDARD.encode(hasher.finish().bytes())
+}
+
+/// A project with lock files of three ecosystems, two of one of them.
+fn mixed(name: &str) -> Scene {
+    let mut scene = Scene::new(name);
+    let status = "Package: python3.11\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.11.2\n";
+    scene.directory.write("root/var/lib/dpkg/status", status);
+    scene.directory.write("root/var/lib/dpkg/info/python3.11.list", "/usr/bin/tool\n");
+    let package = format!(
+        "{{\"lockfileVersion\": 3, \"packages\": {{\"\": {{}}, \"node_modules/n\": {{\"version\": \"1.0.0\", \"resolved\": \
+         \"https://registry.npmjs.org/n/-/n-1.0.0.tgz\", \"integrity\": \"sha512-{}\"}}}}}}",
+        sha512(b"n")
+    );
+    scene.directory.write("project/web/package-lock.json", package);
+    scene.directory.write("project/web/package.json", "{}");
+    for (file, name) in [("requirements.txt", "a"), ("requirements-dev.txt", "b")] {
+        let wheel = format!("{name}-1.0-py3-none-any.whl");
+        let digest = Digest::of(wheel.as_bytes());
+        scene.directory.write(&format!("project/tools/{file}"), format!("{name}==1.0 --hash={digest}\n"));
+        let page = format!("<a href=\"/{wheel}#sha256={}\">", digest.hex());
+        scene.network = std::mem::take(&mut scene.network)
+            .with(&format!("https://pypi.org/simple/{name}/"), page)
+            .with(&format!("https://pypi.org/{wheel}"), &wheel);
+    }
+    scene.network = std::mem::take(&mut scene.network).with("https://registry.npmjs.org/n/-/n-1.0.0.tgz", "n");
+    scene
+}
+
+#[test]
+fn a_project_may_have_lock_files_of_several_ecosystems() {
+    let scene = mixed("pin-mixed");
+    let spec = Spec::parse("assay.toml", MIXED.as_bytes()).expect("it is good");
+    let project = scene.directory.path().join("project");
+    let lock = make(&project, &spec, &scene.world()).expect("all is there").lock;
+    let files: Vec<String> = lock.lock_files.iter().map(|file| format!("{} {}", file.path, file.kind.name())).collect();
+    let expected = [
+        "Cargo.lock cargo",
+        "tools/requirements-dev.txt requirements",
+        "tools/requirements.txt requirements",
+        "web/package-lock.json npm",
+    ];
+    assert_eq!(files, expected);
+    let names: Vec<&str> = lock.dependencies.iter().map(|dependency| dependency.name.as_str()).collect();
+    assert_eq!(names, ["tiny", "n", "a", "b"]);
+    assert_eq!(lock.lock_files[1].tree, lock.lock_files[2].tree, "they share a tree");
+    assert_eq!(Lock::parse("assay.lock", lock.to_text().as_bytes()).expect("it reads back"), lock);
+    let source = model::source::Source { tree: Digest::of(b"source"), revision: None };
+    let planned = crate::plan::build(&spec, &lock, &source);
+    let targets: Vec<&str> = planned.plan.mounts.iter().map(|mount| mount.target()).collect();
+    for target in ["/vendor", "/.cargo/config.toml", "/home/builder/.npm", "/dependencies/python"] {
+        assert!(targets.contains(&target), "{targets:?}");
+    }
+    let files = ecosystem::project_files(&project, &spec).expect("all are there");
+    assert_eq!(lock.stale(&spec, &files), []);
+    scene.directory.write("project/tools/requirements.txt", format!("c==1.0 --hash={}\n", Digest::of(b"c")));
+    let files = ecosystem::project_files(&project, &spec).expect("all are there");
+    let stale: Vec<String> = lock.stale(&spec, &files).iter().map(ToString::to_string).collect();
+    assert_eq!(stale, ["tools/requirements.txt changed since the lock was made (c 1.0 is new); run `assay lock`"]);
+}
+
+#[test]
+fn trees_that_were_lost_are_made_again_from_what_is_held() {
+    let mut scene = mixed("pin-lost");
+    let spec = Spec::parse("assay.toml", MIXED.as_bytes()).expect("it is good");
+    let project = scene.directory.path().join("project");
+    let lock = make(&project, &spec, &scene.world()).expect("all is there").lock;
+    scene.network.asked();
+    scene.network = Network::default();
+    let lost = lock.tree_of(Ecosystem::Node).expect("it has one");
+    fs::remove_dir_all(scene.directory.path().join("store/trees").join(lost.hex())).expect("it is there");
+    for entry in fs::read_dir(&scene.host.cache).expect("it is there") {
+        fs::remove_file(entry.expect("it is readable").path()).expect("it is there");
+    }
+    restore(&project, &spec, &lock, &scene.world()).expect("the blobs are held");
+    assert_eq!(scene.network.asked(), Vec::<String>::new());
+    assert!(scene.inputs.tree(&lost).expect("it can be asked").is_some());
+}

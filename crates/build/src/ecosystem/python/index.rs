@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::digest::Digest;
 
 use crate::ecosystem::download::DownloadError;
+use crate::pin::cache::Cache;
 use crate::pin::{PinError, World};
 
 /// The public index.
@@ -46,6 +47,11 @@ impl Index {
         indexes: &[String],
         world: &World<'_>,
     ) -> Result<Vec<Found>, PinError> {
+        let cache = Cache::new(&world.host.cache, "index", &fingerprint(project, digests, indexes));
+        if let Some(known) = cache.load::<Vec<Found>>() {
+            let good = |(name, _, digest): &Found| is_file_name(name) && digests.contains(digest);
+            return Ok(known.into_iter().filter(good).collect());
+        }
         for index in indexes {
             let url = format!("{}/{}/", index.trim_end_matches('/'), normalized(project));
             if !self.pages.contains_key(&url) {
@@ -57,11 +63,19 @@ impl Index {
             let known = self.pages.get(&url).map_or(&[][..], Vec::as_slice);
             let found: Vec<Found> = known.iter().filter(|(.., digest)| digests.contains(digest)).cloned().collect();
             if !found.is_empty() {
+                cache.save(&found);
                 return Ok(found);
             }
         }
         Err(PinError::NotInIndex { project: project.to_owned(), indexes: indexes.to_vec() })
     }
+}
+
+/// What was asked of which indexes: the answer to the same question is not asked for again.
+fn fingerprint(project: &str, digests: &BTreeSet<Digest>, indexes: &[String]) -> Digest {
+    let mut text = format!("{}\n{}\n", normalized(project), indexes.join("\n"));
+    digests.iter().for_each(|digest| text.push_str(&format!("{digest}\n")));
+    Digest::of(text.as_bytes())
 }
 
 /// The links of a page that name a file and its digest; others are passed over.

@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::inputs::Fetch;
 use crate::lock::{Base, BasePackage};
 use crate::spec::Spec;
 use crate::testing::{Directory, DirectoryInputs, Network};
@@ -29,6 +30,10 @@ fn pinned(files: &[&ProjectFile], base: &Base, network: &Network) -> Result<Vec<
     let spec = Spec::parse("assay.toml", crate::spec::tests::GREETER.as_bytes()).expect("it is good");
     let request = Request { project: directory.path(), spec: &spec, files, base, toolchains: &[] };
     let pinned = pin(&request, &world)?;
+    let first = network.asked();
+    assert_eq!(pin(&request, &world)?.tree, pinned.tree);
+    assert_eq!(network.asked(), Vec::<String>::new(), "neither index nor files are asked for again");
+    first.iter().for_each(|url| drop(network.fetch(url, 0))); // asked, for whoever looks at it
     let tree = crate::inputs::manifest(&inputs, &pinned.tree.expect("there are files"))?;
     let mut lines: Vec<String> =
         tree.entries().map(|(path, _)| path.to_owned()).filter(|path| path.contains('.')).collect();
