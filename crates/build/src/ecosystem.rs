@@ -75,6 +75,8 @@ pub enum LockFileKind {
     Poetry,
     /// `pylock.toml`
     Pylock,
+    /// `yarn.lock`
+    Yarn,
 }
 
 /// What is known of a format of lock files beside how to read it.
@@ -88,7 +90,7 @@ struct Format {
     mend: &'static str,
 }
 
-const FORMATS: [Format; 7] = [
+const FORMATS: [Format; 8] = [
     Format {
         kind: LockFileKind::Cargo,
         name: "cargo",
@@ -125,6 +127,13 @@ const FORMATS: [Format; 7] = [
         ecosystem: Ecosystem::Python,
         file: "pylock.toml",
         mend: "pip lock",
+    },
+    Format {
+        kind: LockFileKind::Yarn,
+        name: "yarn",
+        ecosystem: Ecosystem::Node,
+        file: "yarn.lock",
+        mend: "yarn install",
     },
 ];
 
@@ -219,6 +228,7 @@ impl ProjectFile {
             LockFileKind::Uv => inspect::lock_file::uv::parse(path, bytes),
             LockFileKind::Poetry => inspect::lock_file::poetry::parse(path, bytes),
             LockFileKind::Pylock => inspect::lock_file::pylock::parse(path, bytes),
+            LockFileKind::Yarn => inspect::lock_file::yarn::parse(path, bytes),
         };
         read.map_err(|error| Problem::of_lock_file(self.text_of(&error.file), &error))
     }

@@ -131,7 +131,9 @@ const NAME_LOCK_FILE: &str = "name it under `[base]`, as `lock-files = [\"…\"]
 
 /// The ecosystem whose lock file decides what a command installs; `None` for a command that resolves versions itself.
 fn from_lock_file(program: &str, arguments: &[&str], verb: &str) -> Option<Ecosystem> {
-    if program == "npm" && ["ci", "clean-install"].contains(&verb) {
+    let from_mirror = ["--offline", "--frozen-lockfile"].iter().all(|option| arguments.contains(option));
+    let is_yarn = ["yarn", "yarn.js", "yarnpkg"].contains(&program) && ["", "install"].contains(&verb);
+    if (program == "npm" && ["ci", "clean-install"].contains(&verb)) || (is_yarn && from_mirror) {
         return Some(Ecosystem::Node);
     }
     if program == "go" && ["build", "test", "vet", "run"].contains(&verb) {

@@ -17,7 +17,7 @@ const NOT_READ: [&str; 9] = [
     "mix.lock",
     "npm-shrinkwrap.json",
     "pdm.lock",
-    "yarn.lock",
+    "pnpm-lock.yaml",
 ];
 
 /// Whether a file of that name is a lock file, read or not.

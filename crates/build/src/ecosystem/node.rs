@@ -1,10 +1,12 @@
-//! Node.js: `package-lock.json`, tarballs by their SHA-512, as a cache that `npm ci` reads without a network.
+//! Node.js: `package-lock.json` and yarn 1's `yarn.lock`, tarballs by their SHA-512, as a cache that `npm ci` reads without a
+//! network, and as an offline mirror for yarn.
 //!
 //! npm finds a tarball in its cache by the digest that the lock file names, with no look at the cache's index; so the tree
 //! holds contents only, in npm's own layout, and is copied writable into the builder's home:
 //!
 //! ```text
 //! /home/builder/.npm/_cacache/content-v2/sha512/e8/59/73b9b4cb646dc9d9…
+//! /home/builder/.npm/yarn-offline-mirror/ms-2.1.3.tgz
 //! ```
 //!
 //! Layout: <https://github.com/npm/cacache/blob/v20.0.1/lib/content/path.js>; the look-up by digest:
@@ -12,21 +14,30 @@
 //! which costs no memory. `npm ci` is content with it, but `npm pack` writes temporary files and contents into the cache. A
 //! `node_modules` made by us was not tried: its layout is npm's decision.
 //!
-//! Lifecycle scripts are not run here but by `npm ci`, inside the sandbox.
+//! yarn finds a tarball in a mirror by a name made of its address; that is said in `~/.yarnrc`:
+//! <https://github.com/yarnpkg/yarn/blob/v1.22.22/src/fetchers/tarball-fetcher.js>. Newer yarns pin no tarball but a zip of
+//! their own, so their lock files are refused.
+//!
+//! Lifecycle scripts are not run here but by `npm ci` or `yarn`, inside the sandbox.
 
 mod manifest;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use inspect::lock_file::{Locked, Origin, Pin};
 use model::recipe::Settings;
+use sandbox::plan::Mount;
 use wire::digest::Digest;
 
 use super::download::{self, Integrity, Wanted};
-use super::{Contribution, Ecosystem, Pinned, ProjectFile, Request, refuse};
+use super::{Contribution, Ecosystem, LockFileKind, Pinned, ProjectFile, Request, refuse};
 use crate::inputs::{TreeEntry, TreeSource};
 use crate::lock::{Dependency, DependencyKind, Lock};
 use crate::pin::{PinError, World};
+use crate::plan::HOME;
+
+/// yarn's mirror, below the tree.
+const MIRROR: &str = "yarn-offline-mirror";
 
 /// A tarball that a lock file names.
 struct Tarball<'a> {
@@ -34,21 +45,26 @@ struct Tarball<'a> {
     file: &'a ProjectFile,
     url: String,
     integrity: Vec<Digest>,
+    /// Its name in yarn's mirror, for what a `yarn.lock` names.
+    mirrored: Option<String>,
 }
 
 /// Pins the tarballs of all lock files.
 pub(super) fn pin(request: &Request<'_>, world: &World<'_>) -> Result<Pinned, PinError> {
     let mut locks = Vec::new();
     for file in request.files {
-        manifest::check(request.project, file)?;
+        if file.kind == LockFileKind::Npm {
+            manifest::check(request.project, file)?;
+        }
         locks.push((*file, file.parse()?));
     }
     let machine = Machine::of(request.base);
-    let mut tarballs: BTreeMap<(String, Vec<Digest>), Tarball<'_>> = BTreeMap::new();
+    let mut tarballs: BTreeMap<(String, Vec<Digest>, bool), Tarball<'_>> = BTreeMap::new();
     for (file, lock) in &locks {
         for package in lock.fetched().filter(|package| machine.takes(package)) {
             let tarball = tarball(file, package)?;
-            tarballs.entry((tarball.url.clone(), tarball.integrity.clone())).or_insert(tarball);
+            let key = (tarball.url.clone(), tarball.integrity.clone(), tarball.mirrored.is_some());
+            tarballs.entry(key).or_insert(tarball);
         }
     }
     let tarballs: Vec<Tarball<'_>> = tarballs.into_values().collect();
@@ -80,7 +96,24 @@ fn tarball<'a>(file: &'a ProjectFile, package: &'a Locked) -> Result<Tarball<'a>
     let digest = |pin: &Pin| if let Pin::Bytes(digest) = pin { Some(*digest) } else { None };
     let mut integrity: Vec<Digest> = artifact.pins.iter().filter_map(digest).collect();
     integrity.sort_by(|a, b| b.cmp(a)); // npm looks for the strongest: SHA-512 before SHA-256
-    Ok(Tarball { package, file, url, integrity })
+    let mirrored = (file.kind == LockFileKind::Yarn).then(|| mirror_name(&url));
+    Ok(Tarball { package, file, url, integrity, mirrored })
+}
+
+/// What yarn calls a tarball in its mirror: the last part of the address, after the scope if the package has one.
+fn mirror_name(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or("").split_once("://").map_or("", |(_, rest)| rest);
+    let parts: Vec<&str> = path.split('/').collect();
+    let name = parts.last().copied().unwrap_or("");
+    let scope = parts.iter().position(|part| ["-", "_attachments"].contains(part)).and_then(|dash| {
+        let before = parts.get(dash.checked_sub(1)?)?;
+        let encoded = before.split_once("%2f").or_else(|| before.split_once("%2F")).map(|(scope, _)| scope);
+        encoded.or_else(|| parts.get(dash.checked_sub(2)?).copied()).filter(|scope| scope.starts_with('@'))
+    });
+    match scope {
+        Some(scope) => format!("{scope}-{name}"),
+        None => name.to_owned(),
+    }
 }
 
 fn wanted(tarball: &Tarball<'_>) -> Wanted {
@@ -92,19 +125,19 @@ fn wanted(tarball: &Tarball<'_>) -> Wanted {
     }
 }
 
-/// The cache's entries; the same bytes stand once.
+/// The entries of cache and mirror; the same bytes stand once in each.
 fn layout(held: &[(&Tarball<'_>, Digest)]) -> Vec<TreeEntry> {
-    let mut paths = BTreeSet::new();
-    let mut entries = Vec::new();
+    let mut entries = BTreeMap::new();
     for (tarball, digest) in held {
         let Some(integrity) = tarball.integrity.first() else { continue };
         let (algorithm, hex) = (integrity.algorithm(), integrity.hex());
-        let path = format!("_cacache/content-v2/{algorithm}/{}/{}/{}", &hex[..2], &hex[2..4], &hex[4..]);
-        if paths.insert(path.clone()) {
-            entries.push(TreeEntry { path, source: TreeSource::Held { digest: *digest, executable: false } });
-        }
+        let path = match &tarball.mirrored {
+            Some(name) => format!("{MIRROR}/{name}"),
+            None => format!("_cacache/content-v2/{algorithm}/{}/{}/{}", &hex[..2], &hex[2..4], &hex[4..]),
+        };
+        entries.insert(path, TreeSource::Held { digest: *digest, executable: false });
     }
-    entries
+    entries.into_iter().map(|(path, source)| TreeEntry { path, source }).collect()
 }
 
 fn dependency(tarball: &Tarball<'_>, digest: &Digest) -> Dependency {
@@ -154,7 +187,7 @@ fn allows(list: &[String], own: &str) -> bool {
     !refused && (named.is_empty() || named.iter().any(|name| *name == own || *name == "any"))
 }
 
-/// npm's variables.
+/// npm's variables, and yarn's configuration.
 pub(super) fn contribute(lock: &Lock, _settings: &Settings) -> Contribution {
     let own = lock.toolchains.iter().any(|toolchain| toolchain.name == "node");
     let headers = if own { "/toolchain/node" } else { "/usr" };
@@ -169,7 +202,17 @@ pub(super) fn contribute(lock: &Lock, _settings: &Settings) -> Contribution {
         ("npm_config_update_notifier", "false"),
     ];
     let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Contribution { variables: variables.collect(), ..Contribution::default() }
+    let has_yarn = lock.lock_files.iter().any(|file| file.kind == LockFileKind::Yarn);
+    let configuration = Mount::File {
+        target: format!("{HOME}/.yarnrc"),
+        content: format!(
+            "disable-self-update-check true\nyarn-offline-mirror \"{}/{MIRROR}\"\n",
+            Ecosystem::Node.directory()
+        ),
+        executable: false,
+    };
+    let home = has_yarn.then_some(configuration).into_iter().collect();
+    Contribution { variables: variables.collect(), home, ..Contribution::default() }
 }
 
 #[cfg(test)]

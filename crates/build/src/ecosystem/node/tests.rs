@@ -129,3 +129,36 @@ fn what_pins_nothing_or_cannot_be_fetched_is_refused_with_its_line() {
         ],
     );
 }
+
+#[test]
+fn yarns_mirror_has_the_names_that_yarn_looks_for() {
+    let cases = [
+        ("https://registry.yarnpkg.com/ms/-/ms-2.1.3.tgz", "ms-2.1.3.tgz"),
+        ("https://registry.yarnpkg.com/@babel/core/-/core-7.0.0.tgz#abc", "@babel-core-7.0.0.tgz"),
+        ("https://registry.yarnpkg.com/@babel%2fcore/-/core-7.0.0.tgz", "@babel-core-7.0.0.tgz"),
+        ("https://x.example/files/a.tgz?x=1", "a.tgz"),
+    ];
+    for (url, name) in cases {
+        assert_eq!(mirror_name(url), name, "{url}");
+    }
+}
+
+#[test]
+fn a_yarn_lock_fills_the_mirror_and_berrys_is_refused() {
+    let classic = |integrity: &str| ProjectFile {
+        path: "yarn.lock".to_owned(),
+        kind: LockFileKind::Yarn,
+        bytes: format!("# yarn lockfile v1\n\na@^1.0.0:\n  version \"1.0.0\"\n  resolved \"{URL}#abc\"\n{integrity}").into(),
+        beside: Vec::new(),
+    };
+    let (_, dependencies, asked) =
+        pinned(&classic(&format!("  integrity {}\n", sri(b"tarball")))).expect("it answers");
+    assert_eq!((dependencies.len(), asked.len()), (1, 1));
+    let error = pinned(&classic("")).expect_err("only SHA-1 stands for it").to_string();
+    assert!(error.starts_with("yarn.lock:3:1: `a`: "), "{error}");
+    let berry = "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\"a@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"a@npm:1.0.0\"\n  \
+                 checksum: 10c0/cedbec45298dd5c501d01b92b119cd3faebe5438c3917ff11ae1bff86a6c722930ac9c8659792824013168ba6db7c4668225d845c633fbdafbbf902a6389f736\n  languageName: node\n  linkType: hard\n";
+    let file = ProjectFile { bytes: berry.into(), ..classic("") };
+    let error = pinned(&file).expect_err("it pins a zip of yarn's own").to_string();
+    assert!(error.starts_with("yarn.lock:"), "{error}");
+}
