@@ -248,6 +248,50 @@ fn somebody_elses_package_with_npm_outlives_its_upstream() {
     assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
 }
 
+/// yarn 1 itself comes from npm's registry, as a file by digest.
+const YARN: &str = r#"version = 1
+[project]
+name = "yarned"
+owners = ["ada"]
+[base]
+packages = ["coreutils", "dash", "libc6", "libstdc++6"]
+toolchains = ["node"]
+lock-files = ["yarn.lock"]
+[[fetch]]
+url = "https://registry.npmjs.org/yarn/-/yarn-1.22.22.tgz"
+digest = "sha512:a6b2f7906b721bba3d67d4aff083df04dad64c399707841b7acf00f6b133b7ac24255f2652fa22ae3534329dc6180534e98d17432037ff6fd140556e2bb3137e"
+path = "/fetched/yarn"
+unpack = true
+[[step]]
+name = "install"
+run = ["node", "/fetched/yarn/package/bin/yarn.js", "install", "--offline", "--frozen-lockfile", "--non-interactive"]
+[[step]]
+name = "say"
+run = ["sh", "-c", "node -p 'require(\"is-number\")(6)' > made"]
+[[artifact]]
+name = "made"
+path = "made"
+"#;
+
+const YARN_LOCK: &str = "# yarn lockfile v1\n\n\nis-number@6.0.0:\n  version \"6.0.0\"\n  \
+                         resolved \"UPSTREAM/is-number/-/is-number-6.0.0.tgz#e6d15ad31fc262887cccf217ae5f9316f81b1995\"\n  \
+                         integrity sha512-Wu1VHeILBK8KAWJUAiSZQX94GmOE45Rg6/538fKwiloUu21KncEkYGPqob2oSZ5mUT73vLGrHQjKw3KMPwfDzg==\n";
+
+#[test]
+fn node_with_yarn_outlives_its_upstream() {
+    let place = Place::new("yarn");
+    let upstream = Upstream::new();
+    let tarball = "/is-number/-/is-number-6.0.0.tgz";
+    upstream.serve(tarball, fetched(&format!("https://registry.npmjs.org{tarball}")));
+    let (spec, lock) = (with_node(YARN), YARN_LOCK.replace("UPSTREAM", &upstream.url()));
+    let manifest = r#"{"name": "yarned", "dependencies": {"is-number": "6.0.0"}}"#;
+    let project = project(&place, &[("assay.toml", &spec), ("yarn.lock", &lock), ("package.json", manifest)]);
+    locked_and_built_twice(&place, &project);
+    drop(upstream);
+    rebuilt(&place, &project);
+    assert_eq!(artifact(&place, &project, "made"), b"true\n");
+}
+
 /// The bytes at a URL of a real registry.
 fn fetched(url: &str) -> Vec<u8> {
     let output = std::process::Command::new("curl").args(["--fail", "--silent", "--location", url]).output();

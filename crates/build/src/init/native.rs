@@ -10,7 +10,7 @@ use super::{InitError, directory_name, name_of, read_text};
 const ALWAYS: [&str; 5] = ["coreutils", "dash", "gcc", "libc6-dev", "make"];
 
 /// What `configure` scripts call beside that. Debian takes these for granted, so nothing depends on them.
-const CONFIGURE: [&str; 7] = ["diffutils", "findutils", "gawk", "grep", "hostname", "sed", "tar"];
+const CONFIGURE: [&str; 7] = ["diffutils", "findutils", "grep", "hostname", "mawk", "sed", "tar"];
 
 /// Names of a Makefile, as GNU make looks for them.
 const MAKEFILES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
