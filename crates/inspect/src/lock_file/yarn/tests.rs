@@ -163,6 +163,10 @@ fn reads_what_comes_from_elsewhere() {
             open yarn.lock:1:1: the checksums are those of yarn's own zips, so none stands for what is fetched
         "#]],
     );
+    let twice =
+        "  version: 2.0.0\n  resolution: \"a@patch:a@patch%3Aa@npm%253A1.0.0%23x.patch#y.patch::version=1.0.0\"\n";
+    let text = format!("{}\n\"a@patch:a\":\n{twice}", berry("a@npm:1.0.0", "resolution: \"a@npm:1.0.0\""));
+    assert_eq!(parse("f", text.as_bytes()).expect("sound").packages.len(), 1, "a patched package is the one below");
     check(
         &berry("a@portal:../a", "resolution: \"a@portal:../a::locator=x\""),
         expect![[r#"
@@ -240,6 +244,12 @@ fn refuses_what_is_malformed() {
         &berry("a@npm:1", "resolution: \"../a@npm:1.0.0\""),
         expect!["yarn.lock:5:1: package `../a@npm:1.0.0`: the name is no package name"],
     );
+}
+
+#[test]
+fn has_limits() {
+    let error = parse("f", "a@1:\n".repeat(50_001).as_bytes()).expect_err("too many").to_string();
+    assert_eq!(error, "f:50001:1: the file has more packages than the 50000 allowed");
 }
 
 #[test]
