@@ -83,8 +83,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Report> {
         &format!("sealed `{}`; `assay admin fsck` checks every file of it", context.home.root().display()),
         None,
     );
-    let json = json!({"result": if passed { "pass" } else { "fail" }, "project": copy.directory, "steps": story.steps});
-    Ok(Report::of(passed, json, closing(context, &copy.directory, passed)))
+    let next = next(context, &copy.directory, passed);
+    let result = if passed { "pass" } else { "fail" };
+    let json = json!({"result": result, "project": copy.directory, "steps": story.steps, "next": next});
+    Ok(Report::of(passed, json, format!("try:\n  {}", next.join("\n  "))))
 }
 
 fn chain(session: &mut Session<'_>, copy: &Copy, story: &mut Story<'_>) -> Result<(Project, bool)> {
@@ -245,15 +247,23 @@ fn deploy(session: &mut Session<'_>, project: &Project, deployable: &Resolved, s
     Ok(observed.yes)
 }
 
-fn closing(context: &Context, directory: &Path, passed: bool) -> String {
-    let assay = "assay";
+/// Commands to try next; the second serves the dashboard.
+fn next(context: &Context, directory: &Path, passed: bool) -> Vec<String> {
     let home = match std::env::var_os("ASSAY_HOME") {
         Some(_) => format!("ASSAY_HOME={} ", context.home.root().display()),
         None => String::new(),
     };
     let first = if passed { "why env:production" } else { "gate NAME --env production" };
-    format!(
-        "try:\n  {home}{assay} {first} --project {}\n  {home}{assay} serve --anonymous-read      # then open http://127.0.0.1:8470/\n  {home}{assay} admin fsck",
-        directory.display()
-    )
+    let first = format!("{first} --project {}", directory.display());
+    let serve = "serve --anonymous-read      # then open http://127.0.0.1:8470/";
+    [&first, serve, "admin fsck"].map(|command| format!("{home}{} {command}", program())).to_vec()
+}
+
+/// How this program is typed: by its bare name where a shell would find this very file, else by its path.
+fn program() -> String {
+    let Ok(current) = std::env::current_exe() else { return "assay".to_owned() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join("assay")).find(|file| file.is_file());
+    let same = |found: PathBuf| found.canonicalize().is_ok_and(|found| found == current);
+    if found.is_some_and(same) { "assay".to_owned() } else { current.display().to_string() }
 }

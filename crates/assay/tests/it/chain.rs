@@ -198,7 +198,17 @@ fn quickstart_takes_the_example_to_production() {
         assert!(steps.contains(&step), "{steps:?}");
     }
     assert_eq!(fs::read_dir(place.work()).expect("a directory").count(), 0, "nothing is written where it was called");
-    assert_eq!(place.json(&place.work(), 0, &["admin", "fsck"])["result"], "pass");
+    // What it says to try next works as it is typed, wherever the program lies.
+    let next: Vec<&str> = story["next"].as_array().expect("commands").iter().filter_map(|c| c.as_str()).collect();
+    let [why, serve, fsck] = next[..] else { panic!("three commands: {next:?}") };
+    assert!(serve.contains(" serve "), "{serve}");
+    for command in [why, fsck] {
+        let program = place.program(&place.work());
+        let variables = program.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(place.work()).env_clear().envs(variables);
+        ran(shell.output().expect("a shell runs")).exits(0);
+    }
 }
 
 /// A program without dependencies: what is no service is deployed as a release directory with a check.
