@@ -58,11 +58,17 @@ pub struct VkeyError(String);
 #[error("`{0}` cannot name a key: it is empty, or has a space, a plus or a control character")]
 pub struct NameError(String);
 
+impl NameError {
+    pub(crate) fn of(name: &str) -> NameError {
+        NameError(name.chars().take(200).collect())
+    }
+}
+
 impl NoteKey {
     /// Names a key.
     pub fn new(name: &str, key: &PublicKey) -> Result<NoteKey, NameError> {
         if !is_key_name(name) {
-            return Err(NameError(name.chars().take(200).collect()));
+            return Err(NameError::of(name));
         }
         let id = match key.ed25519_bytes() {
             Some(bytes) => Vkey::new(name, ED25519, bytes).digest(),
