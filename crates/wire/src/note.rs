@@ -215,7 +215,9 @@ mod tests {
         let vkey = Vkey::parse(VKEY).expect("the example of the specification");
         assert_eq!((vkey.kind, vkey.key.len(), vkey.key_id()), (1, 32, [0xc7, 0x4f, 0x20, 0xa3]));
         assert_eq!(vkey.to_string(), VKEY);
-        for bad in ["", "a", "a+b", "a+c74f20a3+", "a+00000000+AQ==", &VKEY.replace("c74f", "C74F"), &format!("{VKEY}=")] {
+        for bad in
+            ["", "a", "a+b", "a+c74f20a3+", "a+00000000+AQ==", &VKEY.replace("c74f", "C74F"), &format!("{VKEY}=")]
+        {
             assert_eq!(Vkey::parse(bad), None, "{bad}");
         }
         Mutator::new(4).each(5_000, VKEY.as_bytes(), |bytes| {

@@ -164,7 +164,10 @@ mod tests {
     #[test]
     fn answers_are_read() {
         let lines = parse_cosignatures(ANSWER).expect("lines");
-        assert_eq!(lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["witness.example/w1", "witness.example/w2"]);
+        assert_eq!(
+            lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(),
+            ["witness.example/w1", "witness.example/w2"]
+        );
         assert_eq!(lines[0].bytes.len(), 72);
         for bad in ["", "\n", "OK\n", "— w AAAA", "a\n\n— w AAAAAAA=\n"] {
             assert_eq!(parse_cosignatures(bad), None, "{bad:?}");

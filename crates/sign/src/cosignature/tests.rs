@@ -111,7 +111,8 @@ fn names_and_origins_have_limits() {
 /// The id and the message of the specification's example: `witness.example.com/w1` made its line at 1679315147.
 #[test]
 fn the_examples_line_has_the_stated_time() {
-    const LINE: &str = "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==";
+    const LINE: &str =
+        "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==";
     let blob = wire::base64::decode(LINE).expect("base64");
     assert_eq!(blob.len(), 4 + TIME_LEN + Algorithm::Ed25519.signature_len());
     let time = u64::from_be_bytes(blob[4..12].try_into().expect("8 bytes"));
@@ -127,11 +128,7 @@ fn the_ml_dsa_message_has_the_stated_form() {
     let root = [0xab; 32];
     let cosigned = Cosigned { body: "", origin: "log", size: 0x0102, root: &root };
     let message = Algorithm::MlDsa44.message("w", 0x0304, &cosigned).expect("made");
-    let expected = [
-        &b"subtree/v1\n\x00\x01w"[..],
-        b"\0\0\0\0\0\0\x03\x04\x03log",
-        b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x02",
-        &root,
-    ];
+    let expected =
+        [&b"subtree/v1\n\x00\x01w"[..], b"\0\0\0\0\0\0\x03\x04\x03log", b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x02", &root];
     assert_eq!(message, expected.concat());
 }
