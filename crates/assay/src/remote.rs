@@ -15,3 +15,4 @@ pub(crate) mod parcel;
 pub(crate) mod place;
 mod retry;
 pub(crate) mod serving;
+pub(crate) mod witness;

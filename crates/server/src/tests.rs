@@ -9,3 +9,4 @@ mod dashboard;
 mod manifests;
 mod tools;
 mod uploads;
+mod witness;

@@ -278,6 +278,11 @@ impl Home {
         Ok(self.inner.log.adopt()?)
     }
 
+    /// Keeps a checkpoint with cosignatures; see [`Log::keep_cosigned`].
+    pub fn keep_cosigned(&self, text: &str) -> Result<bool, HomeError> {
+        Ok(self.inner.log.keep_cosigned(text)?)
+    }
+
     /// Returns the ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger

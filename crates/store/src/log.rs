@@ -6,6 +6,7 @@
 //!     staging/00000000000000000002-5f0c…   files of the step that led to `head`, while they are not all in place
 //!     tile/…                        C2SP tlog-tiles <https://c2sp.org/tlog-tiles>
 //!     checkpoint                    the newest checkpoint that readers see; its tiles are in place
+//!     cosigned                      the newest one with cosignatures of witnesses, if any were asked
 //! HEADS/<sha256 of origin>          the same as `head`, outside the data directory
 //! ```
 //!
@@ -37,6 +38,7 @@ use wire::timestamp::Timestamp;
 
 use crate::durable::{self, Disk, FileError};
 
+mod cosigned;
 mod heads;
 mod read;
 

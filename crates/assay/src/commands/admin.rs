@@ -143,7 +143,7 @@ fn fsck_home(context: &Context) -> Result<Report> {
     Ok(Report::of(findings.is_empty(), json, text))
 }
 
-fn local<'a>(session: &'a Session<'_>, what: &str) -> Result<&'a store::home::Home> {
+pub(crate) fn local<'a>(session: &'a Session<'_>, what: &str) -> Result<&'a store::home::Home> {
     session.local().ok_or_else(|| {
         Failure::new("held", format!("a server holds the home, and {what} needs it alone"))
             .hint("stop `assay serve` first")

@@ -17,3 +17,5 @@ mod bad_input;
 mod serving;
 
 mod tamper;
+
+mod witness;
