@@ -25,6 +25,7 @@ use crate::error::{Context as _, Failure, Result};
 use crate::inputs::StoreInputs;
 use crate::keys;
 use crate::machine;
+use crate::missing;
 use crate::project::Project;
 
 /// The largest artifact, trace or log that is kept.
@@ -214,18 +215,25 @@ fn fenced(outcome: &Outcome) -> Result<()> {
     Err(failure.hint(hint.unwrap_or_else(|| "build on a machine that allows user namespaces".to_owned())))
 }
 
-/// Turns a failed step or a limit into a failure that shows the end of the log.
+/// Turns a failed step or a limit into a failure that shows the end of the log; a library of the system that is missing, into
+/// one that names it and leaves the question open.
 pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> Result<()> {
     if ran.outcome.passed() {
         return Ok(());
     }
-    let tail = tail(inputs, &ran.log)?;
+    let whole = format!("the whole log is blob {}", ran.log);
+    if let Some(library) = missing::library(&tail(inputs, &ran.log, missing::SEARCHED_MAX)?) {
+        let message = format!("the build needs `{library}`, which the packages of `[base]` do not hold; {whole}");
+        return Err(Failure::new("missing-library", message)
+            .hint("install the package that holds it, and add it to `packages` of `[base]` in assay.toml (`assay init` writes one)"));
+    }
+    let tail = tail(inputs, &ran.log, TAIL_MAX)?;
     let what = match (&ran.outcome.limit, ran.outcome.steps.last()) {
         (Some(limit), _) => format!("the limit of {limit} was reached"),
         (None, Some(step)) => format!("step `{}` ended with {}", step.name, exit_text(step.exit)),
         (None, None) => "no step ran".to_owned(),
     };
-    Err(Failure::no(code, format!("{what}\n{tail}")).hint(format!("the whole log is blob {}", ran.log)))
+    Err(Failure::no(code, format!("{what}\n{tail}")).hint(whole))
 }
 
 fn exit_text(exit: sandbox::outcome::Exit) -> String {
@@ -236,13 +244,13 @@ fn exit_text(exit: sandbox::outcome::Exit) -> String {
     }
 }
 
-fn tail(inputs: &StoreInputs, log: &Digest) -> Result<String> {
+fn tail(inputs: &StoreInputs, log: &Digest, size_max: usize) -> Result<String> {
     use std::io::{Read, Seek, SeekFrom};
     let mut file = inputs.blobs.open(log).context("store", "reading the log")?;
     let size = file.metadata().context("store", "reading the log")?.len();
     let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(size.saturating_sub(TAIL_MAX as u64)))
-        .and_then(|_| file.take(TAIL_MAX as u64).read_to_end(&mut bytes))
+    file.seek(SeekFrom::Start(size.saturating_sub(size_max as u64)))
+        .and_then(|_| file.take(size_max as u64).read_to_end(&mut bytes))
         .context("store", "reading the log")?;
     Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }

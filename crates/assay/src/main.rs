@@ -26,6 +26,7 @@ mod resolve;
 
 mod building;
 mod layout;
+mod missing;
 
 mod judge;
 mod walk;
