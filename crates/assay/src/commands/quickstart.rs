@@ -55,7 +55,7 @@ impl Story<'_> {
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Report> {
     let copy = match &args.path {
-        Some(path) => copy::of_project(&context.home, path)?,
+        Some(path) => copied(path, context)?,
         None => copy::of_example(&context.home)?,
     };
     context.project_at(copy.directory.clone());
@@ -87,6 +87,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Report> {
     let result = if passed { "pass" } else { "fail" };
     let json = json!({"result": result, "project": copy.directory, "steps": story.steps, "next": next});
     Ok(Report::of(passed, json, format!("try:\n  {}", next.join("\n  "))))
+}
+
+/// A copy of a project. What no copy can mend is said of the project itself.
+fn copied(path: &Path, context: &Context) -> Result<Copy> {
+    if path.is_dir() && !path.join(build::spec::FILE).exists() {
+        init::propose(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))?;
+    }
+    copy::of_project(&context.home, path)
 }
 
 fn chain(session: &mut Session<'_>, copy: &Copy, story: &mut Story<'_>) -> Result<(Project, bool)> {
@@ -250,11 +258,11 @@ fn deploy(session: &mut Session<'_>, project: &Project, deployable: &Resolved, s
 /// Commands to try next; the second serves the dashboard.
 fn next(context: &Context, directory: &Path, passed: bool) -> Vec<String> {
     let home = match std::env::var_os("ASSAY_HOME") {
-        Some(_) => format!("ASSAY_HOME={} ", context.home.root().display()),
+        Some(_) => format!("ASSAY_HOME={} ", word(context.home.root())),
         None => String::new(),
     };
     let first = if passed { "why env:production" } else { "gate NAME --env production" };
-    let first = format!("{first} --project {}", directory.display());
+    let first = format!("{first} --project {}", word(directory));
     let serve = "serve --anonymous-read      # then open http://127.0.0.1:8470/";
     [&first, serve, "admin fsck"].map(|command| format!("{home}{} {command}", program())).to_vec()
 }
@@ -265,5 +273,12 @@ fn program() -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|directory| directory.join("assay")).find(|file| file.is_file());
     let same = |found: PathBuf| found.canonicalize().is_ok_and(|found| found == current);
-    if found.is_some_and(same) { "assay".to_owned() } else { current.display().to_string() }
+    if found.is_some_and(same) { "assay".to_owned() } else { word(&current) }
+}
+
+/// A path as one word of a shell.
+fn word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -19,3 +19,5 @@ mod serving;
 mod tamper;
 
 mod witness;
+
+mod quickstart;
