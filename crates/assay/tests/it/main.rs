@@ -21,3 +21,5 @@ mod tamper;
 mod witness;
 
 mod quickstart;
+
+mod fuzz;
