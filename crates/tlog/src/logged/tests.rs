@@ -50,6 +50,15 @@ fn edit_checkpoint(case: &mut Case, from: &str, to: &str) {
     *text = text.replacen(from, to, 1);
 }
 
+/// Changes the character at a position of a line of the checkpoint to another that is as good in base64.
+fn edit_part(case: &mut Case, line: usize, at: usize) {
+    let text = &mut case.entry.inclusion_proof.checkpoint.envelope;
+    let mut lines: Vec<Vec<char>> = text.split('\n').map(|line| line.chars().collect()).collect();
+    let place = &mut lines[line][at];
+    *place = if *place == 'B' { 'C' } else { 'B' };
+    *text = lines.iter().map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join("\n");
+}
+
 fn edit_body(case: &mut Case, from: &str, to: &str) {
     let body = String::from_utf8(case.entry.canonicalized_body.clone()).expect("text");
     assert!(body.contains(from), "{body}");
@@ -80,6 +89,20 @@ const CHANGES: &[(&str, Change, &str)] = &[
     ),
     // The entry's body.
     ("body envelopeHash", |case| edit_body(case, "\"value\":\"", "\"value\":\"0"), "the log entry's envelopeHash"),
+    ("body algorithm", |case| edit_body(case, "sha256", "sha512"), "the log entry's envelopeHash"),
+    (
+        "body payloadHash",
+        |case| {
+            edit_body(
+                case,
+                "\"payloadHash\":{\"algorithm\":\"sha256\",\"value\":\"",
+                "\"payloadHash\":{\"algorithm\":\"sha256\",\"value\":\"0",
+            )
+        },
+        "the log entry's payloadHash",
+    ),
+    ("body signature", |case| edit_body(case, "\"signature\":\"ME", "\"signature\":\"MF"), "another signature"),
+    ("body verifier", |case| edit_body(case, "\"verifier\":\"LS0", "\"verifier\":\"LS1"), "key"),
     ("body apiVersion", |case| edit_body(case, "0.0.1", "0.0.3"), "unknown kind of log entry `dsse` 0.0.3"),
     ("body kind", |case| edit_body(case, "\"dsse\"", "\"rpm\""), "unknown kind of log entry `rpm` 0.0.1"),
     ("body space", |case| edit_body(case, "{", "{ "), "log entry is not canonical JSON"),
@@ -118,7 +141,10 @@ const CHANGES: &[(&str, Change, &str)] = &[
     // The checkpoint.
     ("checkpoint origin", |case| edit_checkpoint(case, ORIGIN, "example.org/lag"), "does not match the note"),
     ("checkpoint size", |case| edit_checkpoint(case, "\n302\n", "\n303\n"), "does not match the note"),
-    ("checkpoint root", |case| edit_checkpoint(case, "=\n\n", "=\nmore\n\n"), "does not match the note"),
+    ("checkpoint root", |case| edit_part(case, 2, 5), "does not match the note"),
+    ("checkpoint extension", |case| edit_checkpoint(case, "=\n\n", "=\nmore\n\n"), "does not match the note"),
+    ("checkpoint key id", |case| edit_part(case, 4, ORIGIN.len() + 5), "no signature of a known key"),
+    ("checkpoint signature", |case| edit_part(case, 4, ORIGIN.len() + 30), "does not match the note"),
     (
         "checkpoint signer",
         |case| edit_checkpoint(case, "— example.org", "— example.net"),
