@@ -53,6 +53,38 @@ fn opens_every_kind() {
     }
 }
 
+/// Statement, envelope, verification, statement: the same, for whatever a predicate may hold.
+#[test]
+fn any_statement_comes_back_as_it_was_signed() {
+    let mut random = wire::mutation::Mutator::new(31);
+    let scene = scene();
+    for round in 0..300 {
+        let subjects = (0..=random.below(4)).map(|number| {
+            let digest = wire::digest::Digest::of(&random.next().to_be_bytes());
+            wire::in_toto::ResourceDescriptor::named(&format!("n\u{fc}mber {number}\n"), &digest)
+        });
+        let subjects = subjects.collect();
+        let mut predicate = json!({});
+        for _ in 0..random.below(6) {
+            let key = format!("{:x}\"", random.next());
+            predicate[key] = match random.below(4) {
+                0 => json!(random.next() as i32),
+                1 => json!([null, true, "\u{1f600}\u{0}", {"a": {"b": []}}]),
+                2 => json!("x".repeat(random.below(5000))),
+                _ => json!((2 * random.below(1_000_000) + 1) as f64 / 128.0),
+            };
+        }
+        let statement = Statement::new(subjects, "https://example.org/anything/v1", predicate);
+        let envelope = scene.sign("tester", &statement);
+        let again = Envelope::parse(&envelope.to_json()).expect("ours");
+        assert_eq!(again, envelope, "round {round}");
+        let verified = verify(&again, scene.trust(), time(0)).expect("nothing is wrong with it");
+        assert_eq!(verified.value(), &statement, "round {round}");
+        assert_eq!(verified.value().to_json(), envelope.payload, "round {round}");
+        assert_eq!(verified.identity(), "tester");
+    }
+}
+
 #[test]
 fn unlogged_is_never_shown_as_logged() {
     let scene = scene();
