@@ -286,9 +286,18 @@ fn refuse_twins(packages: &[Package], raw: &[&Spanned<RawPackage>]) -> Result<()
 
 /// Finds what each dependency means: `NAME`, `NAME VERSION` or `NAME VERSION (SOURCE)`, as short as is unambiguous.
 fn resolve(packages: &[Package], raw: &[&Spanned<RawPackage>]) -> Result<Vec<Vec<usize>>, CargoLockError> {
-    let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (position, package) in packages.iter().enumerate() {
-        by_name.entry(&package.name).or_default().push(position);
+    // `None` where several packages are called so: a file of 50,000 packages of one name takes no longer than another.
+    let mut called: BTreeMap<(&str, Option<&str>, Option<&str>), Option<usize>> = BTreeMap::new();
+    for (position, (package, raw)) in packages.iter().zip(raw).enumerate() {
+        let (name, version) = (package.name.as_str(), Some(package.version.as_str()));
+        let source = raw.get_ref().source.as_deref();
+        // From version 3 on, a git source in a dependency stands without its commit.
+        let without_commit = source.and_then(|source| source.split_once('#')).map(|(before, _)| before);
+        let short = [(name, None, None), (name, version, None)];
+        let long = [source, without_commit].into_iter().flatten().map(|source| (name, version, Some(source)));
+        for key in short.into_iter().chain(long) {
+            called.entry(key).and_modify(|position| *position = None).or_insert(Some(position));
+        }
     }
     let find = |wanted: &str| -> Option<usize> {
         let mut words = wanted.splitn(3, ' ');
@@ -298,12 +307,7 @@ fn resolve(packages: &[Package], raw: &[&Spanned<RawPackage>]) -> Result<Vec<Vec
             Some(word) => Some(word.strip_prefix('(')?.strip_suffix(')')?),
             None => None,
         };
-        let mut fitting = by_name.get(name)?.iter().copied().filter(|&position| {
-            version.is_none_or(|version| packages[position].version == version)
-                && source.is_none_or(|source| same_source(raw[position].get_ref().source.as_deref(), source))
-        });
-        let first = fitting.next()?;
-        fitting.next().is_none().then_some(first)
+        *called.get(&(name, version, source))?
     };
     let mut all = Vec::with_capacity(packages.len());
     for (package, raw) in packages.iter().zip(raw) {
@@ -318,11 +322,6 @@ fn resolve(packages: &[Package], raw: &[&Spanned<RawPackage>]) -> Result<Vec<Vec
         all.push(positions);
     }
     Ok(all)
-}
-
-/// From version 3 on, a git source in a dependency stands without its commit.
-fn same_source(held: Option<&str>, wanted: &str) -> bool {
-    held.is_some_and(|held| held == wanted || held.split_once('#').is_some_and(|(before, _)| before == wanted))
 }
 
 fn toml_error(text: &str, error: &toml::de::Error) -> CargoLockError {

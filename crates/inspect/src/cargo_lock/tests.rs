@@ -151,3 +151,18 @@ fn survives_mutation() {
         }
     }
 }
+
+/// Found by a large file: each dependency was looked for among all packages of its name.
+#[test]
+fn many_versions_of_one_name_are_found_at_once() {
+    const COUNT: usize = 20_000;
+    let package = |number: usize| {
+        let next = (number + 1) % COUNT;
+        format!("\n[[package]]\nname = \"p\"\nversion = \"0.1.{number}\"\ndependencies = [\n \"p 0.1.{next}\",\n]\n")
+    };
+    let text: String = ["version = 4\n".to_owned()].into_iter().chain((0..COUNT).map(package)).collect();
+    let lock = parse(&text).expect("a good file");
+    assert!(lock.packages.iter().enumerate().all(|(at, package)| package.dependencies == [(at + 1) % COUNT]));
+    let ambiguous = text.replacen("\"p 0.1.1\"", "\"p\"", 1);
+    assert!(parse(&ambiguous).is_err(), "a name alone does not tell which");
+}
