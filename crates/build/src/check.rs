@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use crate::cargo_lock;
+use crate::document::PROBLEMS_MAX;
 use crate::problem::Problem;
 use crate::spec::{self, Spec};
 
@@ -95,7 +96,9 @@ fn check_spec(file: &str, bytes: &[u8]) -> Vec<Problem> {
         && let Ok(document) = DeTable::parse(text)
     {
         let mut note = |offset: usize, message: String, allowed: &str| {
-            findings.push(Problem::at(file, text, offset, message, Some(allowed.to_owned())));
+            if findings.len() < PROBLEMS_MAX {
+                findings.push(Problem::at(file, text, offset, message, Some(allowed.to_owned())));
+            }
         };
         for section in ["step", "test"] {
             commands(document.get_ref(), section, &mut note);

@@ -178,3 +178,14 @@ fn a_project_without_specification_is_told_so() {
     let error = Files::read(directory.path(), &[]).expect_err("there is none");
     assert!(error.to_string().ends_with("assay.toml` is missing; run `assay init`"), "{error}");
 }
+
+/// Found by a large file: the place of each of 20,000 findings was counted from the beginning of the file.
+#[test]
+fn no_more_findings_are_made_than_anybody_reads() {
+    let dependencies: String = (0..20_000).map(|n| format!("d{n} = {{ git = \"https://x.example/{n}\" }}\n")).collect();
+    let manifest = ("Cargo.toml".to_owned(), format!("[dependencies]\n{dependencies}").into_bytes());
+    let steps = "[[step]]\nname = \"x\"\nrun = [\"curl\", \"x\"]\n".repeat(20_000);
+    let spec = ("assay.toml".to_owned(), format!("version = 1\n{steps}").into_bytes());
+    let findings = check(&Files { spec: Some(spec), cargo_lock: None, manifests: vec![manifest] });
+    assert!((1..200).contains(&findings.len()), "{}", findings.len());
+}
