@@ -14,17 +14,17 @@ use attest::sample::{self, Scene};
 use wire::digest::Digest;
 
 /// A parser to fuzz.
-pub struct Target {
+pub(crate) struct Target {
     /// What it is called on the command line.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Good inputs to begin with.
-    pub seeds: fn() -> Vec<Vec<u8>>,
+    pub(crate) seeds: fn() -> Vec<Vec<u8>>,
     /// Parses, and asserts what must hold.
-    pub run: fn(&[u8]),
+    pub(crate) run: fn(&[u8]),
 }
 
 /// All of them.
-pub const TARGETS: &[Target] = &[
+pub(crate) const TARGETS: &[Target] = &[
     Target { name: "envelope", seeds: envelopes, run: envelope },
     Target { name: "statement", seeds: statements, run: statement },
     Target { name: "bundle", seeds: bundles, run: bundle },
