@@ -284,10 +284,13 @@ fn refuse_twins(packages: &[Package], raw: &[&Spanned<RawPackage>]) -> Result<()
     Ok(())
 }
 
+/// Name, version and source, as far as a dependency says them.
+type Called<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+
 /// Finds what each dependency means: `NAME`, `NAME VERSION` or `NAME VERSION (SOURCE)`, as short as is unambiguous.
 fn resolve(packages: &[Package], raw: &[&Spanned<RawPackage>]) -> Result<Vec<Vec<usize>>, CargoLockError> {
     // `None` where several packages are called so: a file of 50,000 packages of one name takes no longer than another.
-    let mut called: BTreeMap<(&str, Option<&str>, Option<&str>), Option<usize>> = BTreeMap::new();
+    let mut called: BTreeMap<Called<'_>, Option<usize>> = BTreeMap::new();
     for (position, (package, raw)) in packages.iter().zip(raw).enumerate() {
         let (name, version) = (package.name.as_str(), Some(package.version.as_str()));
         let source = raw.get_ref().source.as_deref();

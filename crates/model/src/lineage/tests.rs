@@ -50,13 +50,13 @@ fn walks_of_any_graph_are_inverse_and_visit_each_node_once() {
             .collect();
         let walks = |direction| -> Vec<Walk> { (0..count).map(|from| walk(&edges, &node(from), direction)).collect() };
         let (back, forward) = (walks(Direction::Back), walks(Direction::Forward));
-        for a in 0..count {
-            let distinct: BTreeSet<&NodeId> = back[a].ids().iter().collect();
-            assert_eq!(distinct.len(), back[a].ids().len(), "round {round}");
-            assert!(back[a].edges().iter().all(|edge| distinct.contains(&edge.from) && distinct.contains(&edge.to)));
-            for b in 0..count {
-                let reaches = back[a].ids().contains(&NodeId::stored(node(b)));
-                assert_eq!(reaches, forward[b].ids().contains(&NodeId::stored(node(a))), "round {round}: {a} {b}");
+        for (a, back) in back.iter().enumerate() {
+            let distinct: BTreeSet<&NodeId> = back.ids().iter().collect();
+            assert_eq!(distinct.len(), back.ids().len(), "round {round}");
+            assert!(back.edges().iter().all(|edge| distinct.contains(&edge.from) && distinct.contains(&edge.to)));
+            for (b, forward) in forward.iter().enumerate() {
+                let reaches = back.ids().contains(&NodeId::stored(node(b)));
+                assert_eq!(reaches, forward.ids().contains(&NodeId::stored(node(a))), "round {round}: {a} {b}");
             }
         }
     }
