@@ -21,7 +21,7 @@ use wire::sigstore_bundle::{self, Bundle, BundleError};
 use wire::timestamp::Timestamp;
 
 use crate::blobs::{BlobError, Blobs};
-use crate::durable::{self, Disk, Faults, FileError};
+use crate::durable::{self, Batch, Disk, Faults, FileError};
 use crate::ledger::{self, Ledger, LedgerError, Sources, StatementRow, blocking};
 use crate::lock::{Lock, LockError};
 use crate::log::{Log, LogError, NewEntry, NewLog, Reader, STATEMENTS_MAX};
@@ -353,6 +353,7 @@ impl Home {
     fn seal(&self) -> Result<(), HomeError> {
         let inner = &self.inner;
         inner.disk.clear_scratch()?;
+        inner.disk.settle()?;
         let mut roots = data_roots(&inner.path);
         roots.extend(inner.covered.iter().cloned());
         let seal = Seal::make(&roots, inner.blobs.list()?, inner.trees.list()?)?;
@@ -465,18 +466,22 @@ impl Home {
         let mut fresh: BTreeMap<_, usize> = BTreeMap::new();
         let mut entries = Vec::new();
         let mut now = None;
+        let mut blobs = Batch::new(&self.inner.disk);
         for statement in &statements {
             let leaf = statement.entry.leaf.hash();
-            self.inner.blobs.put_bytes(&statement.json)?;
+            self.inner.blobs.put_into(&statement.json, &mut blobs)?;
             if !receipts.contains_key(&leaf) && !fresh.contains_key(&leaf) {
                 fresh.insert(leaf, entries.len());
                 entries.push(statement.entry.clone());
                 now = now.max(Some(statement.now));
             }
         }
-        if let Some(now) = now {
-            let new = self.inner.log.append(&entries, now)?;
-            receipts.extend(fresh.into_iter().map(|(leaf, at)| (leaf, new[at].clone())));
+        match now {
+            Some(now) => {
+                let new = self.inner.log.append(&entries, blobs, now)?;
+                receipts.extend(fresh.into_iter().map(|(leaf, at)| (leaf, new[at].clone())));
+            }
+            None => blobs.commit()?,
         }
         Ok(statements.iter().map(|statement| receipts[&statement.entry.leaf.hash()].clone()).collect())
     }

@@ -10,6 +10,8 @@ use crate::log::HeadRefused;
 use crate::sample::{Random, Sample, Witness, copy_tree, now};
 use crate::seal::SealError;
 
+mod syncs;
+
 /// Position and hash of the entry that a receipt proves.
 fn acknowledged(receipt: &Receipt) -> (u64, tlog::merkle::Hash) {
     (receipt.index, tlog::merkle::leaf_hash(&receipt.body))
