@@ -330,10 +330,17 @@ impl Home {
         Envelope::parse(&json).map_err(HomeError::Envelope)
     }
 
-    /// Makes the ledger again from log and blobs; returns how many log entries it has read.
-    pub async fn reindex(&self) -> Result<u64, HomeError> {
+    /// Makes again what is derived: hash tiles from the log's entries where they are damaged or missing, then the ledger
+    /// from log and blobs. Returns how many log entries it has read, and which tiles it has written.
+    pub async fn reindex(&self) -> Result<(u64, Vec<PathBuf>), HomeError> {
+        let log = self.inner.log.clone();
+        let repaired = match blocking(move || log.repair()).await {
+            // That nothing may be signed is no reason not to read.
+            Err(LogError::Refused(_)) => Vec::new(),
+            repaired => repaired?,
+        };
         let scratch = self.inner.path.join("reindex.sqlite");
-        Ok(self.inner.ledger.reindex(&scratch, &self.inner.sources).await?)
+        Ok((self.inner.ledger.reindex(&scratch, &self.inner.sources).await?, repaired))
     }
 
     /// Waits for a commit under way, writes the ledger into its one file, seals the directory and gives it up. Whoever

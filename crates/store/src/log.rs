@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sign::LogKey;
 use tlog::checkpoint::{Checkpoint, CheckpointError};
 use tlog::index::{IndexEntry, IndexError, IndexKey, Indexed};
-use tlog::tile::{TileError, TilePath, Tiles, WIDTH, parse_bundle, parse_hashes};
+use tlog::tile::{BUNDLE_SIZE_MAX, TileError, TilePath, Tiles, WIDTH, parse_bundle, parse_hashes};
 use tlog::{Head, HeadError, Leaf, Receipt, ReceiptError, Step, merkle, staging};
 use wire::digest::Digest;
 use wire::timestamp::Timestamp;
@@ -317,11 +317,36 @@ impl Log {
         let (text, head) = reader.read_checkpoint("head")?;
         let staged = self.staged(&head)?;
         self.tiles(&staged)?.commit()?;
-        let restored = Head::restore(&head, &mut |path| reader.read_tile(path))?;
+        let restored = restore(&head, reader)?;
         let outside = self.inner.heads.hold()?;
         outside.advance(&text, &head, reader.note_key(), &mut |size| reader.root_at(size))?;
         self.publish(&text, head.size, &staged)?;
         Ok(Box::new(restored))
+    }
+
+    /// Makes hash tiles again that are missing or damaged, from the entries that the published checkpoint signs; returns
+    /// their paths. Entries that do not lead to its root are an error, and nothing is written: only a copy helps them.
+    pub fn repair(&self) -> Result<Vec<PathBuf>, LogError> {
+        let mut state = self.state();
+        let reader = self.reader();
+        let (_, checkpoint) = reader.read_checkpoint(staging::CHECKPOINT)?;
+        let mut fetch = |path: &str| reader.read_tile(path);
+        Head::derive(&checkpoint, &mut fetch, &mut |_, _| Ok(()))?;
+        let mut repaired = Vec::new();
+        let mut batch = Batch::new(&self.inner.disk);
+        Head::derive(&checkpoint, &mut fetch, &mut |tile, bytes| {
+            let path = self.path(&tile.to_string());
+            if durable::read_optional(&path, BUNDLE_SIZE_MAX as u64).ok().flatten().as_deref() != Some(bytes) {
+                batch.write(path.clone(), bytes, 0o444)?;
+                repaired.push(path);
+            }
+            Ok(())
+        })?;
+        batch.commit()?;
+        *state = State::Unknown;
+        let head = self.load(&mut state)?;
+        *state = State::Ready(head);
+        Ok(repaired)
     }
 
     /// Returns the files staged for `head`; none if they are gone, or are not what leads to it.
@@ -391,6 +416,16 @@ impl Log {
             *state = State::Unknown;
             state
         })
+    }
+}
+
+/// Reads the end of the log. Where its hash tiles are damaged or missing, it is computed from the entries: what can be
+/// derived is no reason to stand still. `fsck` names such tiles, and [`Log::repair`] writes them again.
+fn restore(head: &Checkpoint, reader: &Reader) -> Result<Head, LogError> {
+    let mut fetch = |path: &str| reader.read_tile(path);
+    match Head::restore(head, &mut fetch) {
+        Ok(restored) => Ok(restored),
+        Err(error) => Head::derive(head, &mut fetch, &mut |_, _| Ok(())).map_err(|_| error.into()),
     }
 }
 

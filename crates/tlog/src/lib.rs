@@ -29,7 +29,7 @@ mod append;
 mod logged;
 mod receipt;
 
-pub use append::{Head, HeadError, LEAF_SIZE_MAX, Leaf, LeafError, Step, step};
+pub use append::{Head, HeadError, LEAF_SIZE_MAX, Leaf, LeafError, Step, TileSink, step};
 pub use logged::{LogError, Logged, verify, verify_blob};
 pub use receipt::{Receipt, ReceiptError};
 

@@ -38,7 +38,7 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct FsckArgs {}
 
-/// Rebuild every derived table from log and blobs
+/// Rebuild what is derived: tables from log and blobs, damaged hash tiles from the log's entries
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReindexArgs {}
 
@@ -168,8 +168,12 @@ fn reindex(context: &Context) -> Result<Report> {
             .map_err(|error| session::of_home("rebuilding the derived tables", error))
     });
     session.close()?;
-    let read = read?;
-    Ok(Report::yes(json!({"entries": read}), format!("rebuilt every derived table from {read} log entries")))
+    let (read, tiles) = read?;
+    let mut text = format!("rebuilt every derived table from {read} log entries");
+    for tile in &tiles {
+        text.push_str(&format!("\nrebuilt `{}` from the log's entries", tile.display()));
+    }
+    Ok(Report::yes(json!({"entries": read, "tiles": tiles}), text))
 }
 
 fn status(context: &Context) -> Result<Report> {
