@@ -344,15 +344,22 @@ impl Home {
     }
 
     /// Waits for a commit under way, writes the ledger into its one file, seals the directory and gives it up. Whoever
-    /// uses it afterwards gets an error; closing again does nothing.
+    /// uses it afterwards gets an error; closing again does nothing, or, after an error, tries again.
     pub async fn close(&self) -> Result<(), HomeError> {
         let _committing = self.inner.committing.lock().await;
-        let Some(mut lock) = self.lock().take() else { return Ok(()) };
+        // Kept until it is sealed: what failed for want of space can be asked for again.
+        if self.lock().is_none() {
+            return Ok(());
+        }
         self.inner.ledger.close().await?;
         let home = self.clone();
         blocking(move || {
-            lock.clear()?;
-            home.seal()
+            if let Some(lock) = home.lock().as_mut() {
+                lock.clear()?;
+            }
+            home.seal()?;
+            drop(home.lock().take());
+            Ok(())
         })
         .await
     }

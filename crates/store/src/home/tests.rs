@@ -8,8 +8,9 @@ use super::*;
 use crate::durable::{Fault, Operation};
 use crate::log::HeadRefused;
 use crate::sample::{Random, Sample, Witness, copy_tree, now};
-use crate::seal::SealError;
+use crate::seal::{Seal, SealError};
 
+mod full;
 mod syncs;
 
 /// Position and hash of the entry that a receipt proves.
