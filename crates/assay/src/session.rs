@@ -10,17 +10,14 @@ use attest::predicate::{self, Predicate};
 use model::lineage::{Direction, Edge, Node, NodeId};
 use model::recipe::ArtifactKind;
 use policy::Refused;
-use sign::LogKey;
-use sign::trust::{LogIdentity, Trust};
+use sign::trust::Trust;
 use store::blobs::Blobs;
 use store::durable::Disk;
-use store::home::{self, HomeError, Options};
+use store::home::{self, HomeError};
 use store::ledger::{ArtifactRow, LedgerError, Page, StatementRow};
 use store::lock::{Holder, LockError};
-use store::log::NewLog;
-use store::seal::Root;
+use store::seal::Change;
 use store::trees::Trees;
-use tlog::index::IndexKey;
 use wire::digest::Digest;
 use wire::dsse::Envelope;
 use wire::in_toto::Statement;
@@ -28,13 +25,18 @@ use wire::sigstore_bundle::Bundle;
 use wire::timestamp::Timestamp;
 
 use crate::context::Context;
-use crate::error::{Context as _, Failure, Result};
-use crate::home::Home;
+use crate::error::{Failure, Result};
 use crate::inputs::StoreInputs;
 use crate::keys::{self, KeyName};
 use crate::machine;
 use crate::remote::api::Api;
 use crate::signer::Signer;
+
+mod opening;
+
+pub(crate) use opening::{amend, of_home, options, prepare};
+
+use opening::{Pass, has_own_data, hold, is_complete, make, open_held};
 
 /// How many rows one question may bring: more statements about one digest than a service gets in years.
 const ROWS_MAX: usize = 1000;
@@ -104,70 +106,63 @@ pub(crate) struct Walked {
     pub(crate) truncated: bool,
 }
 
-/// How the home's data directory is opened.
-pub(crate) fn options(home: &Home, trust: Arc<Trust>) -> Options {
-    let except = ["data", "runs", "projects", "deployments"].map(str::to_owned).to_vec();
-    Options {
-        heads: home.heads().to_path_buf(),
-        trust,
-        covered: vec![Root { name: "home".to_owned(), path: home.root().to_path_buf(), except }],
-        faults: None,
-    }
-}
-
-/// Makes the home, its keys and its log if they are not there, and returns whose statements count.
-pub(crate) fn prepare(context: &Context) -> Result<Trust> {
-    let home = &context.home;
-    home.create()?;
-    let now = machine::now()?;
-    let mut trust = keys::ensure(home, now)?;
-    if home.data().join("VERSION").exists() {
-        return Ok(trust);
-    }
-    let key = LogKey::generate().context("log", "making the log's key")?;
-    let origin = format!("assay.local/{}", machine::random_name()?);
-    // Accepted before it exists: a crash in between leaves an accepted key that nobody has.
-    trust.logs.push(LogIdentity {
-        origin: origin.clone(),
-        key: key.public().clone(),
-        valid_from: now,
-        valid_until: None,
-    });
-    keys::write_trust(&home.trust(), &trust)?;
-    let index_key = IndexKey::new(zeroize::Zeroizing::new(machine::random()?));
-    let options = options(home, Arc::new(trust.clone()));
-    let created =
-        context.runtime.block_on(store::home::Home::create(&home.data(), &options, NewLog { origin, key, index_key }));
-    match created {
-        Ok(()) | Err(HomeError::Exists(_)) => Ok(trust),
-        Err(error) => Err(of_home("making the data directory", error)),
-    }
-}
-
 impl<'c> Session<'c> {
-    /// Opens the home, made if need be; through the server that holds it, or that `--server` names.
+    /// Opens the home, made if need be; through the server that holds it, or that `--server` names. Where a file was
+    /// changed since the home was closed, it is named and nothing else happens.
     pub(crate) fn open(context: &'c Context) -> Result<Session<'c>> {
-        let trust = Arc::new(prepare(context)?);
+        Ok(Session::open_passing(context, Pass::Nothing)?.0)
+    }
+
+    /// The same to make the derived tables again: a ledger that has changed is no obstacle.
+    pub(crate) fn open_to_reindex(context: &'c Context) -> Result<Session<'c>> {
+        Ok(Session::open_passing(context, Pass::Ledger)?.0)
+    }
+
+    /// The same whatever has changed; returns that, too. Closing seals only once `store::home::Home::accept` was called.
+    pub(crate) fn open_to_accept(context: &'c Context) -> Result<(Session<'c>, Vec<Change>)> {
+        Session::open_passing(context, Pass::Everything)
+    }
+
+    fn open_passing(context: &'c Context, pass: Pass) -> Result<(Session<'c>, Vec<Change>)> {
+        let elsewhere = context.global.server.is_some() || !has_own_data(&context.home);
+        let held = if elsewhere { None } else { hold(context)? };
+        let changes = held.as_ref().map(|held| held.changes().to_vec()).unwrap_or_default();
+        let trust = match &held {
+            None => prepare(context)?,
+            Some(held) => {
+                let passes = pass == Pass::Everything || (pass == Pass::Ledger && held.only_ledger_changed());
+                if !passes {
+                    held.unchanged().map_err(|error| of_home("opening the data directory", error))?;
+                }
+                if changes.is_empty() && !is_complete(context) {
+                    held.unseal().map_err(|error| of_home("opening the data directory", error))?;
+                }
+                make(context)?
+            }
+        };
+        let trust = Arc::new(trust);
         if let Some(url) = &context.global.server {
-            return Session::remote(context, trust, url, context.global.token.as_deref());
+            let session = Session::remote(context, trust, url, context.global.token.as_deref())?;
+            return Ok((session, changes));
         }
         let options = options(&context.home, Arc::clone(&trust));
-        let opened = context.runtime.block_on(home::Home::open(&context.home.data(), &options));
-        match opened {
+        let opened = context.runtime.block_on(open_held(held, &context.home.data(), &options, pass));
+        let session = match opened {
             Ok(home) => {
                 let inputs = StoreInputs { blobs: home.blobs().clone(), trees: home.trees().clone() };
-                Ok(Session { context, trust, inputs, chain: Chain::Local(home) })
+                Session { context, trust, inputs, chain: Chain::Local(home) }
             }
             Err(HomeError::Lock(LockError::Held { holder: Holder { address: Some(url), .. }, .. })) => {
                 let token = context.global.token.clone().or_else(|| keys::operator_token(&context.home));
-                Session::remote(context, trust, &url, token.as_deref())
+                Session::remote(context, trust, &url, token.as_deref())?
             }
             Err(error @ HomeError::Ledger(_)) => {
-                Err(Failure { code: "ledger-damaged", ..of_home("opening the ledger", error) }
-                    .hint("assay admin reindex"))
+                return Err(Failure { code: "ledger-damaged", ..of_home("opening the ledger", error) }
+                    .hint("assay admin reindex"));
             }
-            Err(error) => Err(of_home("opening the data directory", error)),
-        }
+            Err(error) => return Err(of_home("opening the data directory", error)),
+        };
+        Ok((session, changes))
     }
 
     fn remote(context: &'c Context, trust: Arc<Trust>, url: &str, token: Option<&str>) -> Result<Session<'c>> {
@@ -512,17 +507,4 @@ impl Drop for Session<'_> {
 
 fn of_row(row: ArtifactRow) -> Artifact {
     Artifact { digest: row.digest, name: row.name, config: None, recipe: row.recipe }
-}
-
-/// Turns a failure of the data directory into one with a hint.
-pub(crate) fn of_home(doing: &str, error: HomeError) -> Failure {
-    let hint = match &error {
-        HomeError::Lock(LockError::Held { .. }) => Some("wait for the other command, or stop it".to_owned()),
-        _ => None,
-    };
-    let failure = Failure::new("home", doing).because(&error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
 }

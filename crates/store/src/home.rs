@@ -1,7 +1,8 @@
 //! A data directory in use: held by one process, opened as a whole, and sealed when it is closed.
 //!
 //! ```text
-//! take the lock → remove the seal → remove what was left half-written → log → ledger        open
+//! take the lock → compare with the seal                                                     hold
+//! remove the seal → remove what was left half-written → log → ledger                        open
 //! ledger into one file → empty the lock file → seal of all that may change → give up        close
 //! ```
 //!
@@ -9,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use attest::VerifyError;
@@ -22,11 +24,15 @@ use wire::timestamp::Timestamp;
 
 use crate::blobs::{BlobError, Blobs};
 use crate::durable::{self, Batch, Disk, Faults, FileError};
-use crate::ledger::{self, Ledger, LedgerError, Sources, StatementRow, blocking};
+use crate::ledger::{Ledger, LedgerError, Sources, StatementRow, blocking};
 use crate::lock::{Lock, LockError};
 use crate::log::{Log, LogError, NewEntry, NewLog, Reader, STATEMENTS_MAX};
-use crate::seal::{Root, Seal};
+use crate::seal::{Change, Root};
 use crate::trees::{Trees, TreesError};
+
+mod held;
+
+pub use held::Held;
 
 /// First and only line of `VERSION`.
 pub const VERSION: &str = "assay data 1\n";
@@ -81,6 +87,8 @@ struct Inner {
     covered: Vec<Root>,
     /// `None` once closed.
     lock: Mutex<Option<Lock>>,
+    /// Whether the seal on disk accuses files, and nobody has accepted that yet.
+    stale: AtomicBool,
     /// Statements that wait for the next commit.
     waiting: Mutex<Vec<Waiting>>,
     /// Held by who commits, for himself and for all who wait.
@@ -121,6 +129,14 @@ pub enum HomeError {
         path: PathBuf,
         /// Its first line.
         found: String,
+    },
+    /// Files are not what they were when it was closed.
+    #[error("`{}` was changed since it was closed: {}", path.display(), names(changes))]
+    Changed {
+        /// The directory.
+        path: PathBuf,
+        /// What has changed, sorted by path; at least one.
+        changes: Vec<Change>,
     },
     /// Another process has it.
     #[error(transparent)]
@@ -200,44 +216,22 @@ impl Home {
         .await
     }
 
-    /// Opens a data directory: takes its lock, removes its seal, finishes what an interrupted process left, and brings
-    /// the ledger up to the log.
+    /// Opens a data directory: takes its lock, compares it with its seal and removes that, finishes what an interrupted
+    /// process left, and brings the ledger up to the log. Where something has changed, [`Held`] says what can be done.
     ///
     /// A log whose head outside is missing or newer can be read but not added to; see [`Home::ready`].
     pub async fn open(path: &Path, options: &Options) -> Result<Home, HomeError> {
-        Home::open_with(path, options, false).await
+        Held::take(path, &options.covered).await?.open(options).await
     }
 
     /// The same, with the ledger made again from log and blobs whatever is there: for one that is damaged.
     pub async fn open_reindexed(path: &Path, options: &Options) -> Result<Home, HomeError> {
-        Home::open_with(path, options, true).await
+        Held::take(path, &options.covered).await?.open_reindexed(options).await
     }
 
-    async fn open_with(path: &Path, options: &Options, fresh_ledger: bool) -> Result<Home, HomeError> {
-        let (owned, opened) = (path.to_owned(), options.clone());
-        let (disk, lock, log) = blocking(move || open_files(&owned, &opened)).await?;
-        if fresh_ledger {
-            ledger::remove_database(&path.join("ledger.sqlite"))?;
-        }
-        let blobs = Blobs::new(path.join("blobs"), disk.clone());
-        let trees = Trees::new(path.join("trees"), blobs.clone(), disk.clone());
-        trees.clear_staging()?;
-        let sources = Sources { log: log.reader().clone(), blobs: blobs.clone(), trust: Arc::clone(&options.trust) };
-        let ledger = Ledger::open(&path.join("ledger.sqlite"), &sources).await?;
-        let inner = Inner {
-            path: path.to_owned(),
-            disk,
-            blobs,
-            trees,
-            log,
-            sources,
-            ledger,
-            covered: options.covered.clone(),
-            lock: Mutex::new(Some(lock)),
-            waiting: Mutex::default(),
-            committing: tokio::sync::Mutex::new(()),
-        };
-        Ok(Home { inner: Arc::new(inner) })
+    /// Accepts the changes that [`Held::open_accepting`] has passed over: closing seals again.
+    pub fn accept(&self) {
+        self.inner.stale.store(false, Ordering::SeqCst);
     }
 
     /// Writes into the lock file where the server of this directory listens.
@@ -365,14 +359,11 @@ impl Home {
     }
 
     fn seal(&self) -> Result<(), HomeError> {
-        let inner = &self.inner;
-        inner.disk.clear_scratch()?;
-        inner.disk.settle()?;
-        let mut roots = data_roots(&inner.path);
-        roots.extend(inner.covered.iter().cloned());
-        let seal = Seal::make(&roots, inner.blobs.list()?, inner.trees.list()?)?;
-        inner.disk.replace(&inner.path.join("seal.json"), &seal.to_json(), 0o600)?;
-        Ok(inner.disk.clear_scratch()?)
+        let Inner { path, covered, blobs, trees, disk, stale, .. } = &*self.inner;
+        match stale.load(Ordering::SeqCst) {
+            true => Ok(disk.settle()?),
+            false => held::seal(path, covered, blobs, trees, disk),
+        }
     }
 
     fn bundle_now(&self, statement: &StatementRow) -> Result<Bundle, HomeError> {
@@ -577,22 +568,14 @@ fn disk(path: &Path, options: &Options) -> Disk {
     }
 }
 
-fn open_files(path: &Path, options: &Options) -> Result<(Disk, Lock, Log), HomeError> {
-    let version = path.join("VERSION");
-    let Some(found) = durable::read_optional(&version, 4096)? else {
-        return Err(HomeError::NotAHome(path.to_owned()));
-    };
-    if found != VERSION.as_bytes() {
-        let found = String::from_utf8_lossy(&found).lines().next().unwrap_or_default().chars().take(60).collect();
-        return Err(HomeError::Version { path: version, found });
+/// Names the first of some changes, and how many more there are.
+fn names(changes: &[Change]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = changes.iter().take(SHOWN).map(Change::to_string).collect::<Vec<_>>().join(", ");
+    if changes.len() > SHOWN {
+        text.push_str(&format!(" and {} more", changes.len() - SHOWN));
     }
-    let lock = Lock::take(&path.join("lock"))?;
-    let disk = disk(path, options);
-    // The seal goes first: whatever happens from here on, nobody takes the directory for unchanged.
-    disk.remove(&path.join("seal.json"))?;
-    disk.clear_scratch()?;
-    let log = Log::open(&path.join("log"), &options.heads, &disk)?;
-    Ok((disk, lock, log))
+    text
 }
 
 #[cfg(test)]

@@ -18,10 +18,13 @@ use crate::machine;
 use crate::report::Report;
 use crate::session::{self, Session};
 
+pub(crate) mod accept;
+
 /// Look after the home: integrity, derived tables, tokens, the log's head
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Fsck(FsckArgs),
+    Accept(accept::AcceptArgs),
     Reindex(ReindexArgs),
     Status(StatusArgs),
     #[command(subcommand)]
@@ -93,13 +96,15 @@ pub(crate) enum LogCommand {
 /// Accept the log in this home as the newest, after a back-up was restored knowingly
 ///
 /// The newest checkpoint is also kept outside the home; when that one is missing or newer, nothing is signed until this command
-/// was given. Entries made after the back-up are lost, and whoever saw them can prove it.
+/// was given. Entries made after the back-up are lost, and whoever saw them can prove it. Files that differ from the home's seal
+/// are accepted as by `assay admin accept`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdoptArgs {}
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
     match command {
         Command::Fsck(_) => fsck_home(context),
+        Command::Accept(_) => accept::accept(context),
         Command::Reindex(_) => reindex(context),
         Command::Status(_) => status(context),
         Command::Token(command) => token(command, context),
@@ -151,13 +156,13 @@ pub(crate) fn local<'a>(session: &'a Session<'_>, what: &str) -> Result<&'a stor
 }
 
 fn reindex(context: &Context) -> Result<Report> {
-    let session = match Session::open(context) {
+    let session = match Session::open_to_reindex(context) {
         // Only who has the lock gets as far as reading the ledger; one that cannot be read is made again from nothing.
         Err(failure) if failure.code == "ledger-damaged" => {
             for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
                 let _absent = std::fs::remove_file(context.home.data().join(name));
             }
-            Session::open(context)?
+            Session::open_to_reindex(context)?
         }
         opened => opened?,
     };
@@ -207,14 +212,19 @@ fn status(context: &Context) -> Result<Report> {
 }
 
 fn adopt(context: &Context) -> Result<Report> {
-    let session = Session::open(context)?;
+    let (mut session, changes) = Session::open_to_accept(context)?;
     let outcome = local(&session, "adopting the log").and_then(|home| {
         home.adopt().map_err(|error| session::of_home("adopting the log", error))?;
         Ok((home.log().origin().to_owned(), home.log().size()))
     });
+    let recorded = outcome.and_then(|adopted| accept::record(&mut session, &changes).map(|_| adopted));
     session.close()?;
-    let (origin, size) = outcome?;
-    Ok(Report::yes(json!({"origin": origin, "size": size}), format!("{origin} goes on from {size} entries")))
+    let (origin, size) = recorded?;
+    let mut text = format!("{origin} goes on from {size} entries");
+    for change in &changes {
+        text.push_str(&format!("\naccepted: {change}"));
+    }
+    Ok(Report::yes(json!({"origin": origin, "size": size, "accepted": accept::paths(&changes)}), text))
 }
 
 fn trusted_root(context: &Context) -> Result<Report> {

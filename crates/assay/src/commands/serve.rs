@@ -75,7 +75,7 @@ fn serve(session: &mut Session<'_>, home: store::home::Home, args: &Args) -> Res
     let quorum = args.witnesses.as_deref().map(log::read_policy).transpose()?;
     if keys::operator_token(&context.home).is_none() {
         let token = admin::grant(session, "operator", "admin", &["*".to_owned()])?;
-        keys::write_operator_token(&context.home, &token)?;
+        session::amend(context, || keys::write_operator_token(&context.home, &token))?;
         eprintln!("admin token (shown once): {token}");
     }
     let config = Config {

@@ -270,7 +270,7 @@ async fn reindex_makes_the_same_rows() {
     let before = home.ledger().dump().await.expect("dumped");
     home.close().await.expect("closed");
     std::fs::remove_file(sample.data().join("ledger.sqlite")).expect("removed");
-    let home = sample.open().await;
+    let home = Home::open_reindexed(&sample.data(), &sample.options()).await.expect("opened");
     assert_eq!(home.ledger().dump().await.expect("dumped"), before);
 }
 
@@ -303,6 +303,7 @@ async fn a_ledger_of_a_later_program_is_refused() {
     let mut connection = SqliteConnection::connect_with(&options).await.expect("opened");
     sqlx::query("INSERT INTO schema_version (version) VALUES (99)").execute(&mut connection).await.expect("written");
     connection.close().await.expect("closed");
+    std::fs::remove_file(sample.data().join("seal.json")).expect("the later program has sealed anew");
     let error = Home::open(&sample.data(), &sample.options()).await.err().expect("refused");
     assert!(format!("{error:?}").contains("Newer { found: 99"), "{error:?}");
 }
