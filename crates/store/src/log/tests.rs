@@ -43,7 +43,7 @@ async fn a_damaged_hash_tile_is_made_again_from_the_entries() {
             fs::remove_file(path).expect("removed");
         }] {
             change(&path);
-            assert_eq!(findings(&sample).await, [path.clone()], "{tile}");
+            assert_eq!(findings(&sample).await, std::slice::from_ref(&path), "{tile}");
             let home = sample.open().await;
             let read = home.reindex().await.expect("made again");
             assert_eq!(read, (300, vec![path.clone()]), "{tile}");
@@ -73,7 +73,7 @@ async fn a_damaged_entry_bundle_stays_as_it_is() {
         let good = fs::read(&path).expect("read");
         flip(&path);
         let bad = fs::read(&path).expect("read");
-        assert_eq!(findings(&sample).await, [path.clone()], "{tile}");
+        assert_eq!(findings(&sample).await, std::slice::from_ref(&path), "{tile}");
         match crate::home::Home::open(&sample.data(), &sample.options()).await {
             // The last bundle is the end of the log.
             Err(error) => assert!(tile.is_partial() && matches!(error, HomeError::Log(_)), "{tile}: {error}"),
