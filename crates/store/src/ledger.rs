@@ -33,6 +33,7 @@ mod dump;
 mod prepare;
 mod registry;
 mod rows;
+mod several;
 
 pub use chain::Page;
 pub use dump::TableDump;
@@ -42,6 +43,7 @@ pub use rows::{
     ArtifactRow, DeploymentRow, Elsewhere, GrantRow, ManifestRow, ObservationRow, PolicyRow, RunRow, StatementRow,
     TagMoveRow, TagRow, VerdictRow,
 };
+pub use several::EdgeCursor;
 
 use rows::FromRow;
 
