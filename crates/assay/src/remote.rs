@@ -8,6 +8,7 @@
 pub(crate) mod address;
 pub(crate) mod api;
 mod auth;
+pub(crate) mod dated;
 mod http;
 pub(crate) mod import;
 pub(crate) mod oci;

@@ -3,6 +3,7 @@
 //! Blobs and trees are content-addressed files of the home in both cases. Statements are signed here, by the signer
 //! process; who has the log's lock appends them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attest::Attestation;
@@ -30,6 +31,7 @@ use crate::inputs::StoreInputs;
 use crate::keys::{self, KeyName};
 use crate::machine;
 use crate::remote::api::Api;
+use crate::remote::dated::Dated;
 use crate::signer::Signer;
 
 mod opening;
@@ -85,15 +87,16 @@ impl Extend<Found> for Found {
     }
 }
 
-/// A bundle, and when its signature is known to have existed: when it was logged, or now.
+/// A bundle, and when its signature is known to have existed: when it was logged as far as that is proven, or now.
 struct Stored {
     bundle: Bundle,
     at: Timestamp,
 }
 
-fn received(bundles: Vec<Bundle>) -> Result<Vec<Stored>> {
-    let at = machine::now()?;
-    Ok(bundles.into_iter().map(|bundle| Stored { bundle, at }).collect())
+fn received(statements: Vec<Dated>, trust: &Trust) -> Result<Vec<Stored>> {
+    let now = machine::now()?;
+    let stored = |dated: Dated| Stored { at: dated.proven(trust).unwrap_or(now), bundle: dated.bundle };
+    Ok(statements.into_iter().map(stored).collect())
 }
 
 /// A walk with the labels of its nodes.
@@ -261,7 +264,7 @@ impl<'c> Session<'c> {
                     let rows = self.ask(home.ledger().statements_about(digest, None, &Page::first(ROWS_MAX)))?;
                     bundles.extend(self.bundles(home, &rows)?);
                 }
-                Chain::Remote(api) => bundles.extend(received(api.about(digest)?)?),
+                Chain::Remote(api) => bundles.extend(received(api.about(digest)?, &self.trust)?),
             }
         }
         Ok(bundles)
@@ -274,14 +277,24 @@ impl<'c> Session<'c> {
 
     /// The statements with a payload: several, when several signed it.
     pub(crate) fn by_payload(&self, payload: &Digest) -> Result<Found> {
-        let bundles = match &self.chain {
+        self.by_payloads(std::slice::from_ref(payload))
+    }
+
+    /// The statements with some payloads, in the order asked for, each payload once.
+    fn by_payloads(&self, payloads: &[Digest]) -> Result<Found> {
+        let mut seen = BTreeSet::new();
+        let payloads: Vec<Digest> = payloads.iter().filter(|payload| seen.insert(**payload)).copied().collect();
+        match &self.chain {
             Chain::Local(home) => {
-                let rows = self.ask(home.ledger().statements_by_payload(payload))?;
-                self.bundles(home, &rows)?
+                let mut found = Found::default();
+                for payload in &payloads {
+                    let rows = self.ask(home.ledger().statements_by_payload(payload))?;
+                    found.extend([self.opened(&self.bundles(home, &rows)?)?]);
+                }
+                Ok(found)
             }
-            Chain::Remote(api) => received(api.by_payload(payload)?)?,
-        };
-        self.opened(&bundles)
+            Chain::Remote(api) => self.opened(&received(api.by_payloads(&payloads)?, &self.trust)?),
+        }
     }
 
     /// Reference records for an artifact of a name.
@@ -292,7 +305,7 @@ impl<'c> Session<'c> {
                 let rows = self.ask(home.ledger().newest_statements(Some(predicate::REFERENCE), &page))?;
                 self.opened(&self.bundles(home, &rows)?)?
             }
-            Chain::Remote(api) => self.opened(&received(api.by_predicate(predicate::REFERENCE)?)?)?,
+            Chain::Remote(api) => self.opened(&received(api.by_predicate(predicate::REFERENCE)?, &self.trust)?)?,
         };
         found.attestations.retain(|attestation| match attestation.claim() {
             attest::Claim::Reference(reference) => reference.artifact == name,
@@ -321,10 +334,7 @@ impl<'c> Session<'c> {
         let mut payloads: Vec<Digest> = edges.iter().filter_map(|edge| edge.from.as_str().parse().ok()).collect();
         payloads.sort();
         payloads.dedup();
-        let mut found = Vec::new();
-        for payload in &payloads {
-            found.extend(self.by_payload(payload)?.attestations);
-        }
+        let mut found = self.by_payloads(&payloads)?.attestations;
         found.retain(|attestation| attestation.claim().predicate() == Some(wanted));
         found.sort_by_key(|attestation| std::cmp::Reverse(attestation.logged().map(tlog::Logged::index)));
         Ok(found)
@@ -344,23 +354,26 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Artifacts of a name, newest first.
-    pub(crate) fn artifacts_named(&self, name: &str) -> Result<Vec<Artifact>> {
-        match &self.chain {
-            Chain::Local(home) => {
-                let rows = self.ask(home.ledger().artifacts_by_name(name, &Page::first(ROWS_MAX)))?;
-                rows.into_iter().map(|row| self.with_config(of_row(row))).collect()
-            }
-            Chain::Remote(api) => {
-                let artifacts = api.artifacts_named(name)?;
-                artifacts.into_iter().map(|artifact| self.with_config(artifact)).collect()
-            }
-        }
+    /// The recipes of all artifacts of a name, newest first.
+    pub(crate) fn recipes_named(&self, name: &str) -> Result<Found> {
+        let recipes: Vec<Digest> = self.artifacts_named(name, ROWS_MAX)?.iter().map(|known| known.recipe).collect();
+        self.by_payloads(&recipes)
     }
 
     /// The newest artifact of a name.
     pub(crate) fn newest_artifact(&self, name: &str) -> Result<Option<Artifact>> {
-        Ok(self.artifacts_named(name)?.into_iter().next())
+        let newest = self.artifacts_named(name, 1)?.into_iter().next();
+        newest.map(|artifact| self.with_config(artifact)).transpose()
+    }
+
+    fn artifacts_named(&self, name: &str, count: usize) -> Result<Vec<Artifact>> {
+        match &self.chain {
+            Chain::Local(home) => {
+                let rows = self.ask(home.ledger().artifacts_by_name(name, &Page::first(count)))?;
+                Ok(rows.into_iter().map(of_row).collect())
+            }
+            Chain::Remote(api) => api.artifacts_named(name, count),
+        }
     }
 
     /// Fills in an image's configuration digest, on the word of its verified recipe and of nobody else.
@@ -393,7 +406,7 @@ impl<'c> Session<'c> {
             Chain::Remote(api) => api.newest_live(environment, service)?,
         };
         match payload {
-            Some(payload) => Ok(self.authorised(&payload)?.into_iter().next()),
+            Some(payload) => Ok(self.authorised(&[payload])?.into_iter().next()),
             None => Ok(None),
         }
     }
@@ -407,20 +420,16 @@ impl<'c> Session<'c> {
             }
             Chain::Remote(api) => api.deployments(environment, service)?,
         };
-        let mut found = Vec::new();
-        for payload in &payloads {
-            found.extend(self.authorised(payload)?);
-        }
-        Ok(found)
+        self.authorised(&payloads)
     }
 
-    /// The statement of a payload that the ledger's derived rows rest on: it must verify again here, or it is an error.
-    fn authorised(&self, payload: &Digest) -> Result<Vec<Attestation>> {
-        let found = self.by_payload(payload)?;
+    /// The statements that the ledger's derived rows rest on: they must verify again here, or it is an error.
+    fn authorised(&self, payloads: &[Digest]) -> Result<Vec<Attestation>> {
+        let found = self.by_payloads(payloads)?;
         if let Some(refused) = found.refused.first() {
             return Err(Failure::new(
                 "statement-refused",
-                format!("statement {payload}: {}: {}", refused.what, refused.reason),
+                format!("a statement that the ledger rests on, {}: {}", refused.what, refused.reason),
             )
             .hint("assay admin fsck"));
         }

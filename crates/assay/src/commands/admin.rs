@@ -1,20 +1,17 @@
 //! `assay admin`
 
+pub(super) mod token;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use attest::predicate::grant::{Action, Grant};
-use registry::access::Role;
-use registry::pattern::Pattern;
 use serde_json::json;
 use store::fsck::{self, Target};
-use wire::digest::Digest;
 
 use crate::context::Context;
 use crate::error::{Context as _, Failure, Result};
-use crate::keys::{self, KeyName};
-use crate::machine;
+use crate::keys;
 use crate::report::Report;
 use crate::session::{self, Session};
 
@@ -28,7 +25,7 @@ pub(crate) enum Command {
     Reindex(ReindexArgs),
     Status(StatusArgs),
     #[command(subcommand)]
-    Token(TokenCommand),
+    Token(token::Command),
     #[command(subcommand)]
     Log(LogCommand),
     TrustedRoot(TrustedRootArgs),
@@ -53,40 +50,6 @@ pub(crate) struct StatusArgs {}
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrustedRootArgs {}
 
-/// Give, list and revoke access tokens; each is a logged statement about the token's SHA-256
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum TokenCommand {
-    Create(CreateArgs),
-    List(ListArgs),
-    Revoke(RevokeArgs),
-}
-
-/// Give a new token a role; it is printed once
-///
-/// Example: assay admin token create ci --role publisher --repository 'team/*'
-#[derive(Debug, clap::Args)]
-pub(crate) struct CreateArgs {
-    /// Whose token it is
-    name: String,
-    /// reader, publisher, deployer or admin
-    #[arg(long)]
-    role: String,
-    /// Pattern of the repositories that it holds for; may be repeated
-    #[arg(long, default_value = "*")]
-    repository: Vec<String>,
-}
-
-/// List tokens by their digests
-#[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {}
-
-/// Take every role from a token
-#[derive(Debug, clap::Args)]
-pub(crate) struct RevokeArgs {
-    /// SHA-256 of the token, as `list` shows it, or the token's name
-    token: String,
-}
-
 /// The log of this home
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum LogCommand {
@@ -107,7 +70,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
         Command::Accept(_) => accept::accept(context),
         Command::Reindex(_) => reindex(context),
         Command::Status(_) => status(context),
-        Command::Token(command) => token(command, context),
+        Command::Token(command) => token::run(command, context),
         Command::Log(LogCommand::Adopt(_)) => adopt(context),
         Command::TrustedRoot(_) => trusted_root(context),
     }
@@ -240,85 +203,4 @@ fn identities(trust: &sign::trust::Trust) -> Vec<serde_json::Value> {
         .iter()
         .map(|identity| json!({"name": identity.name, "keyId": identity.key.id(), "publicKey": identity.key.to_pem()}))
         .collect()
-}
-
-fn token(command: &TokenCommand, context: &Context) -> Result<Report> {
-    let mut session = Session::open(context)?;
-    let report = match command {
-        TokenCommand::Create(args) => create(&mut session, args),
-        TokenCommand::List(_) => list(&session),
-        TokenCommand::Revoke(args) => revoke(&mut session, &args.token),
-    };
-    session.close()?;
-    report
-}
-
-/// Makes a token, states its grant, and returns it.
-pub(crate) fn grant(session: &mut Session<'_>, name: &str, role: &str, repositories: &[String]) -> Result<String> {
-    if Role::of_name(role).is_none() {
-        return Err(
-            Failure::new("role", format!("`{role}` is no role")).hint("a role is reader, publisher, deployer or admin")
-        );
-    }
-    for pattern in repositories {
-        Pattern::parse(pattern).context("pattern", format!("reading `{pattern}`"))?;
-    }
-    let token = format!("assay_{}", machine::hex(&machine::random::<24>()?));
-    let grant = Grant {
-        token: Digest::of(token.as_bytes()),
-        name: name.to_owned(),
-        role: role.to_owned(),
-        repositories: repositories.to_vec(),
-        action: Action::Grant,
-        actor: machine::invoker(),
-        at: machine::now()?,
-    };
-    session.record(KeyName::Admin, &[attest::grant(&grant)])?;
-    Ok(token)
-}
-
-fn create(session: &mut Session<'_>, args: &CreateArgs) -> Result<Report> {
-    local(session, "giving a token")?;
-    let token = grant(session, &args.name, &args.role, &args.repository)?;
-    let json = json!({"name": args.name, "role": args.role, "repositories": args.repository, "token": token, "digest": Digest::of(token.as_bytes())});
-    Ok(Report::yes(json, format!("{token}\nthis is the only time that the token is shown")))
-}
-
-fn list(session: &Session<'_>) -> Result<Report> {
-    let home = local(session, "listing tokens")?;
-    let rows = session.context().runtime.block_on(home.ledger().grants(None)).context("ledger", "listing tokens")?;
-    let text: Vec<String> = rows
-        .iter()
-        .map(|row| format!("{} {} {} {}", row.token, row.name, row.role, row.repositories.join(",")))
-        .collect();
-    let json = json!({"tokens": rows.iter().map(|row| json!({
-        "token": row.token, "name": row.name, "role": row.role, "repositories": row.repositories, "granted": row.granted,
-    })).collect::<Vec<_>>()});
-    Ok(Report::yes(json, if text.is_empty() { "no token was given".to_owned() } else { text.join("\n") }))
-}
-
-fn revoke(session: &mut Session<'_>, which: &str) -> Result<Report> {
-    let home = local(session, "revoking tokens")?;
-    let all = session.context().runtime.block_on(home.ledger().grants(None)).context("ledger", "listing tokens")?;
-    let mine: Vec<_> = all.into_iter().filter(|row| row.name == which || row.token.to_string() == which).collect();
-    if mine.is_empty() {
-        return Err(Failure::no("no-token", format!("no token is `{which}`")).hint("assay admin token list"));
-    }
-    let now = machine::now()?;
-    let statements: Vec<_> = mine
-        .iter()
-        .map(|row| {
-            attest::grant(&Grant {
-                token: row.token,
-                name: row.name.clone(),
-                role: row.role.clone(),
-                repositories: row.repositories.clone(),
-                action: Action::Revoke,
-                actor: machine::invoker(),
-                at: now,
-            })
-        })
-        .collect();
-    session.record(KeyName::Admin, &statements)?;
-    Ok(Report::yes(json!({"revoked": mine.len()}), format!("took {} role(s) from `{which}`", mine.len())))
 }

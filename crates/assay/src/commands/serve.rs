@@ -74,7 +74,7 @@ fn serve(session: &mut Session<'_>, home: store::home::Home, args: &Args) -> Res
     let context = session.context();
     let quorum = args.witnesses.as_deref().map(log::read_policy).transpose()?;
     if keys::operator_token(&context.home).is_none() {
-        let token = admin::grant(session, "operator", "admin", &["*".to_owned()])?;
+        let token = admin::token::grant(session, "operator", "admin", &["*".to_owned()])?;
         session::amend(context, || keys::write_operator_token(&context.home, &token))?;
         eprintln!("admin token (shown once): {token}");
     }
