@@ -176,7 +176,7 @@ fn paint(shapes: &[Shape], layout: &Layout) -> String {
     let _ = write!(
         svg,
         "<svg class=\"{class}\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
-         width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-labelledby=\"lineage-title\">\
+         width=\"{width:.0}\" height=\"{height:.0}\" role=\"group\" aria-labelledby=\"lineage-title\">\
          <title id=\"lineage-title\">Lineage, parents above children; the list below says the same in words</title>"
     );
     for edge in &layout.edges {
