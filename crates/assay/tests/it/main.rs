@@ -23,3 +23,5 @@ mod witness;
 mod quickstart;
 
 mod fuzz;
+
+mod mishaps;
