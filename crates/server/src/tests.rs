@@ -5,6 +5,7 @@ mod client;
 
 mod access;
 mod chain;
+mod conformance;
 mod dashboard;
 mod manifests;
 mod tools;

@@ -169,6 +169,11 @@ fn commands_answer_the_same_through_the_server() {
         let through = place.json(&project, 0, statement);
         assert!(through.as_object().is_some_and(|object| object.len() > 3), "{through}");
     }
+    // The policy is on record already, and the server says so: it is not recorded again.
+    let policies = format!("/api/v1/statements?predicate={}", attest::predicate::POLICY);
+    let (status, policies) = fetch(&server, &policies, Some(&token));
+    let policies: Value = serde_json::from_slice(&policies).expect("JSON");
+    assert_eq!((status.as_str(), policies["statements"].as_array().map(Vec::len)), ("200", Some(1)));
     let through = ask(&questions[0]);
     let deployments = place.json(&project, 0, &["env", "show", "production"]);
     server.stop();
