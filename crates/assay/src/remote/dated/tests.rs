@@ -1,3 +1,6 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use attest::predicate::Predicate;
 use attest::predicate::publication::Publication;
 use attest::sample;
@@ -11,6 +14,7 @@ use wire::in_toto::Statement;
 use wire::oci_image::Descriptor;
 
 use super::*;
+use crate::remote::api::Api;
 
 const ORIGIN: &str = "example.org/log";
 
@@ -134,4 +138,59 @@ fn a_statement_that_was_brought_counts_from_its_publication() {
     let mut powerless = world.trust.clone();
     powerless.identities[0].roles.retain(|role| *role != Role::Publisher);
     assert_eq!(row(&bundle, &good).proven(&powerless), None, "the signer may not publish");
+}
+
+/// A server that gives the same answer to every request.
+fn always(body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, body) = (stream.expect("a connection"), body.clone());
+            std::thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                while let Ok(1..) = stream.read(&mut buffer) {
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                    // The client may be gone.
+                    let _said = stream.write_all(answer.as_bytes());
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn what_a_server_answers_unasked_is_left_out() {
+    let world = World::new();
+    let (recipe, run) = (sample::statement(Predicate::Recipe), sample::statement(Predicate::Run));
+    let shown = |statement: &Statement| -> Value {
+        let (_, bundle, entry) = world.log(statement);
+        let bundle: Value = serde_json::from_slice(&bundle.to_json()).expect("JSON");
+        json!({"bundle": bundle, "logged_proof": {"index_entry": entry}})
+    };
+    let rows = [shown(&run), shown(&recipe)];
+    let address = always(json!({"version": 1, "statements": rows, "next": null}).to_string());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let api = Api::new(&address, Some("t"), runtime.handle().clone()).expect("prepared");
+    let payload = |statement: &Statement| Digest::of(&statement.to_json());
+    let found = |payloads: &[Digest]| -> Vec<Bundle> {
+        api.by_payloads(payloads).expect("answered").into_iter().map(|dated| dated.bundle).collect()
+    };
+    assert_eq!(found(&[payload(&recipe)]).len(), 1);
+    let both = found(&[payload(&recipe), payload(&run)]);
+    assert_eq!(both[0], found(&[payload(&recipe)])[0], "in the order asked for");
+    assert_eq!(found(&[Digest::of(b"nothing")]), Vec::<Bundle>::new());
+}
+
+/// Pages that never end are an error, and not a command that never ends.
+#[test]
+fn endless_pages_have_an_end() {
+    let address = always(json!({"version": 1, "statements": [], "next": 7}).to_string());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let api = Api::new(&address, Some("t"), runtime.handle().clone()).expect("prepared");
+    let failure = api.about(&Digest::of(b"x")).expect_err("no end");
+    assert_eq!((failure.code, failure.exit), ("server-answer", 2), "{failure}");
 }
