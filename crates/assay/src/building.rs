@@ -15,6 +15,7 @@ use inspect::elf::Linkage;
 use model::recipe::{Artifact, ArtifactKind};
 use model::run::Record;
 use model::source::Source;
+use sandbox::error::SandboxError;
 use sandbox::outcome::{Collected, CollectedKind, Outcome};
 use sandbox::plan::{Host, Level, Plan};
 use wire::digest::Digest;
@@ -88,19 +89,20 @@ pub(crate) struct Ran {
     pub(crate) log: Digest,
 }
 
-/// Runs a plan in the sandbox, and keeps trace and log as blobs.
+/// Runs a plan in the sandbox at the strongest level that the machine allows, but none below `minimum`; keeps trace and log as blobs.
 pub(crate) fn run_plan(
     context: &Context,
     inputs: &StoreInputs,
     plan: &Plan,
     sources: &BTreeMap<String, PathBuf>,
+    minimum: Level,
     on_output: &mut dyn FnMut(sandbox::outcome::Output<'_>),
 ) -> Result<Ran> {
     let directory = RunDirectory::new(context)?;
     let host = Host {
         supervisor: crate::machine::this_program(),
         sources: sources.clone(),
-        minimum: Level::TraceOnly,
+        minimum,
         ceiling: Level::Full,
         trace: directory.file("trace"),
         log: directory.file("log"),
@@ -110,7 +112,8 @@ pub(crate) fn run_plan(
         deny: vec![context.home.keys()],
     };
     let outcome = sandbox::run(plan, &host, on_output).map_err(|error| {
-        let failure = Failure::new("sandbox", "running the plan in the sandbox").because(&error);
+        let code = if matches!(error, SandboxError::Level { .. }) { "level" } else { "sandbox" };
+        let failure = Failure::new(code, "running the plan in the sandbox").because(&error);
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -155,7 +158,12 @@ pub(crate) fn sources(
 }
 
 /// Builds once. An exit code of a step other than 0, a limit or a missing artifact is an honest no.
-pub(crate) fn build_once(context: &Context, inputs: &StoreInputs, subject: &Subject<'_>) -> Result<Record> {
+pub(crate) fn build_once(
+    context: &Context,
+    inputs: &StoreInputs,
+    subject: &Subject<'_>,
+    minimum: Level,
+) -> Result<Record> {
     let planned = plan::build(&subject.project.spec, subject.lock, subject.source);
     let sources = sources(context, inputs, subject, &planned)?;
     let started = machine::now()?;
@@ -164,7 +172,7 @@ pub(crate) fn build_once(context: &Context, inputs: &StoreInputs, subject: &Subj
             context.progress.step(line);
         }
     };
-    let ran = run_plan(context, inputs, &planned.plan, &sources, &mut narrate)?;
+    let ran = run_plan(context, inputs, &planned.plan, &sources, minimum, &mut narrate)?;
     succeeded(inputs, &ran, "build-failed")?;
     fenced(&ran.outcome)?;
     for collected in &ran.outcome.collected {
