@@ -25,3 +25,5 @@ mod quickstart;
 mod fuzz;
 
 mod mishaps;
+
+mod levels;
