@@ -212,7 +212,8 @@ fn deploy(session: &mut Session<'_>, project: &Project, deployable: &Resolved, s
     let environment = project.spec.environments.keys().next().cloned().ok_or_else(|| {
         Failure::new("no-environment", "assay.toml declares no environment").hint("add `[environment.production]`")
     })?;
-    let request = Request { project, environment: &environment, action: "deploy", stop_after: None };
+    let request =
+        Request { project, environment: &environment, action: "deploy", stop_after: None, own_network: false };
     let deployed = deploying::deploy(session, &request, deployable)?;
     for rule in &deployed.verdict.rules {
         if rule.result != Outcome::Pass {
