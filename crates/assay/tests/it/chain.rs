@@ -269,6 +269,13 @@ fn the_pipeline_itself_is_tested() {
     let project = prepared(&place);
     place.json(&project, 0, &["build", "--again"]);
     place.json(&project, 0, &["test"]);
+    // Beside the live service, on the very port that it listens on.
+    place.json(&project, 0, &["deploy", "greeter", "production"]);
+    let before = place.json(&project, 0, &["env", "observe", "production"]);
     let tested = place.json(&project, 0, &["test", "--pipeline"]);
     assert_eq!(tested["suites"][0]["passed"].as_array().map(Vec::len), Some(6), "{tested}");
+    assert_eq!(tested["network"], "own", "{tested}");
+    let after = place.json(&project, 0, &["env", "observe", "production"]);
+    assert_eq!((&after["process"], &after["agrees"]), (&before["process"], &json!(true)), "{after}");
+    place.json(&project, 0, &["env", "stop", "production"]);
 }

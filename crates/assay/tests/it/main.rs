@@ -27,3 +27,5 @@ mod fuzz;
 mod mishaps;
 
 mod levels;
+
+mod deploying;
