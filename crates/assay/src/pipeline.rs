@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
+use std::path::Path;
 
 use build::check;
 use build::spec::{self, Environment, EnvironmentKind, Health, Spec};
@@ -48,6 +49,8 @@ pub(crate) fn test(session: &mut Session<'_>, project: &Project) -> Result<Repor
     let built = builds::build(session, project, false)?;
     let deployable = deployable(project, &built)?;
     let scratch = scratch(project)?;
+    let directory = deploying::directory(session, SCRATCH, &project.spec.project.name);
+    discard(&directory)?; // a former test that was killed leaves its service and its journal
     let mut run = TestRun {
         subjects: subjects(&built.recipe.outputs),
         suite: SCRATCH.to_owned(),
@@ -70,9 +73,7 @@ pub(crate) fn test(session: &mut Session<'_>, project: &Project) -> Result<Repor
         }
     }
     drop(cases);
-    let directory = deploying::directory(session, SCRATCH, &project.spec.project.name);
-    service::stop(&directory)?;
-    let _left = fs::remove_dir_all(&directory);
+    discard(&directory)?;
     run.finished = machine::now()?;
     run.passed.sort();
     run.failed.sort();
@@ -90,6 +91,16 @@ pub(crate) fn test(session: &mut Session<'_>, project: &Project) -> Result<Repor
             .push_str("\nthe scratch service shared the machine's network, on a free port: none could be made for it");
     }
     Ok(report)
+}
+
+fn discard(directory: &Path) -> Result<()> {
+    service::stop(directory)?;
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("pipeline", format!("removing `{}`", directory.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn cases<'a>(project: &'a Project, scratch: &'a Scratch, artifact: &'a Artifact) -> Vec<Case<'a>> {

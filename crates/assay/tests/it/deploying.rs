@@ -147,7 +147,7 @@ fn digest_of(path: &Path) -> String {
 }
 
 #[track_caller]
-fn until(what: &str, is_so: impl Fn() -> bool) {
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");
@@ -243,7 +243,8 @@ fn killed_at_any_step_the_same_command_ends_in_the_same_state() {
     let (killed, _) = traced(&bench, &["rollback", "production"], Some(end));
     let lost = bench.whole().expect("a version");
     let again = bench.place.json(&bench.project, 0, &["rollback", "production"]);
-    assert_eq!(again["subject"]["digests"][0] == json!(lost), killed, "{again}");
+    assert!(killed, "where the journal ends is not where it was");
+    assert_eq!(again["subject"]["digests"][0], json!(lost), "{again}");
     bench.settled(&bench.whole().expect("a version"));
 }
 
@@ -298,6 +299,9 @@ fn whatever_died_is_observed_as_it_is_and_cleared() {
     bench.deploy(&first);
     bench.settled(&first);
 
+    pipeline_after_a_killed_one(&bench);
+    bench.settled(&first);
+
     // Both die: nothing runs. Then somebody else takes the port.
     let (supervisors, services) = bench.processes();
     kill(supervisors[0]);
@@ -309,6 +313,49 @@ fn whatever_died_is_observed_as_it_is_and_cleared() {
     assert_eq!(other["process"]["pid"], json!(std::process::id()));
     assert_eq!(other["observed"], json!(digest_of(Path::new("/proc/self/exe"))));
     disk_full(&bench);
+}
+
+/// A network of its own, for root and for an ordinary user; where the kernel gives none, that is known before anything is started.
+#[test]
+fn a_network_of_its_own_is_made_or_refused_beforehand() {
+    let place = Place::new("own-network");
+    let copy = std::env::temp_dir().join(format!("assay-own-network-{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_assay"), &copy).expect("where another user can read it");
+    let none = "echo 0 > /proc/sys/user/max_net_namespaces; exec \"$0\" __inside probe";
+    let exits = |program: &str, arguments: &[&str]| {
+        let status = Command::new(program).args(arguments).current_dir(place.work()).status().expect("it runs");
+        status.code().expect("an exit code")
+    };
+    let own = copy.to_string_lossy().into_owned();
+    let user = ["--reuid=65534", "--regid=65534", "--clear-groups", own.as_str(), "__inside", "probe"];
+    let codes = [
+        exits(&own, &["__inside", "probe"]),
+        exits("setpriv", &user),
+        exits("unshare", &["--user", "--map-root-user", "sh", "-ec", none, &own]),
+        exits(&own, &["__inside", "1", "dance"]),
+    ];
+    fs::remove_file(&copy).expect("removed");
+    assert_eq!(codes, [0, 0, 1, 1]);
+}
+
+/// A pipeline test that was killed leaves its service; the next one clears it, and runs as if there had been none.
+fn pipeline_after_a_killed_one(bench: &Bench) {
+    let scratch = bench.place.home().join("deployments/pipeline/tool");
+    let mut program = bench.place.program(&bench.project);
+    let mut killed = program.args(["test", "--pipeline", "--quiet"]).spawn().expect("it runs");
+    until("the scratch service is there", || {
+        scratch.join("service.json").exists() || killed.try_wait().is_ok_and(|e| e.is_some())
+    });
+    killed.kill().expect("running");
+    killed.wait().expect("killed");
+    assert!(scratch.join("journal.json").exists() || scratch.join("service.json").exists(), "it was killed halfway");
+    let tested = bench.place.json(&bench.project, 0, &["test", "--pipeline"]);
+    assert_eq!((&tested["result"], &tested["network"]), (&json!("pass"), &json!("own")), "{tested}");
+    assert!(!scratch.exists());
+    let home = bench.place.home().display().to_string();
+    let left =
+        Command::new("pgrep").args(["-f", &format!("{home}/deployments/pipeline")]).output().expect("pgrep runs");
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }
 
 /// On a disk with room for one release, the second fails, the first stays, and with room the same command goes through.
