@@ -26,6 +26,7 @@ pub struct Logged {
     index: u64,
     size: u64,
     key_id: Digest,
+    checkpoint: String,
 }
 
 /// Why an entry does not show that something is logged.
@@ -127,6 +128,12 @@ impl Logged {
         self.size
     }
 
+    /// Returns the signed note of that tree: the log's signature is good; cosignatures under it are checked by
+    /// [`crate::quorum::Quorum::check`].
+    pub fn checkpoint(&self) -> &str {
+        &self.checkpoint
+    }
+
     /// Returns the id of the key that the entry names as the signer's.
     pub fn key_id(&self) -> &Digest {
         &self.key_id
@@ -201,6 +208,7 @@ fn check(
         index: entry.log_index,
         size: checkpoint.size,
         key_id: key.id(),
+        checkpoint: entry.inclusion_proof.checkpoint.envelope.clone(),
     })
 }
 

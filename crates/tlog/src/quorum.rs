@@ -26,6 +26,15 @@ pub struct Quorum {
     cosigners: Vec<CosignerKey>,
 }
 
+/// The same policy has the same keys.
+impl PartialEq for Quorum {
+    fn eq(&self, other: &Quorum) -> bool {
+        self.policy == other.policy
+    }
+}
+
+impl Eq for Quorum {}
+
 /// A checkpoint that a quorum has seen. Only [`Quorum::check`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witnessed {

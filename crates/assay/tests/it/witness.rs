@@ -108,7 +108,15 @@ impl Scene {
 #[test]
 fn witnesses_cosign_a_log_and_its_proofs_say_so() {
     let scene = Scene::new("witness");
+    // A verdict may demand what publishing never waits for.
+    let demanded = fs::read_to_string(&scene.policy).expect("a policy");
+    let head = "version = 1\nname = \"production\"\n\n[[rules]]\nrule = \"witnessed\"\n";
+    fs::write(scene.project.join("policy.toml"), format!("{head}policy = '''\n{demanded}'''\n")).expect("written");
+    let gate = |exit| scene.place.json(&scene.project, exit, &["gate", "small", "--env", "production"]);
+    let denied = gate(1);
+    assert!(denied["rules"][0]["fix"].as_str().is_some_and(|fix| fix.contains("`assay log cosign")), "{denied}");
     let first = scene.cosign(0);
+    assert_eq!(gate(0)["result"], "pass");
     assert_eq!((first["met"].as_bool(), first["size"].as_u64()), (Some(true), Some(scene.size())), "{first}");
     scene.grow();
     assert_eq!(scene.cosign(0)["size"].as_u64(), Some(scene.size()));
