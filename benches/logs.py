@@ -27,6 +27,15 @@ def append(bench):
             wall.remark = f"{pair['about']['bytes'] // statements} bytes an envelope"
 
 
+def opening(bench):
+    """What the comparison with the seal adds to opening a home."""
+    bench.say("open")
+    row = bench.row("compare with the seal", "s", "open and close")
+    for pair in pairs(bench, "open", "open", 4096, bench.runs(10)):
+        row.add(pair["ours"]["wall_s"], pair["limit"]["wall_s"])
+        row.remark = f"{pair['about']['statements']} statements, ledger of {pair['about']['ledger_bytes']} bytes"
+
+
 def verify(bench):
     """Bundles opened per second on one core, beside the bare signature."""
     bench.say("verify")

@@ -15,6 +15,7 @@ use inspect::elf::Linkage;
 use model::recipe::{Artifact, ArtifactKind};
 use model::run::Record;
 use model::source::Source;
+use sandbox::error::SandboxError;
 use sandbox::outcome::{Collected, CollectedKind, Outcome};
 use sandbox::plan::{Host, Level, Plan};
 use wire::digest::Digest;
@@ -25,6 +26,7 @@ use crate::error::{Context as _, Failure, Result};
 use crate::inputs::StoreInputs;
 use crate::keys;
 use crate::machine;
+use crate::missing;
 use crate::project::Project;
 
 /// The largest artifact, trace or log that is kept.
@@ -87,19 +89,20 @@ pub(crate) struct Ran {
     pub(crate) log: Digest,
 }
 
-/// Runs a plan in the sandbox, and keeps trace and log as blobs.
+/// Runs a plan in the sandbox at the strongest level that the machine allows, but none below `minimum`; keeps trace and log as blobs.
 pub(crate) fn run_plan(
     context: &Context,
     inputs: &StoreInputs,
     plan: &Plan,
     sources: &BTreeMap<String, PathBuf>,
+    minimum: Level,
     on_output: &mut dyn FnMut(sandbox::outcome::Output<'_>),
 ) -> Result<Ran> {
     let directory = RunDirectory::new(context)?;
     let host = Host {
         supervisor: crate::machine::this_program(),
         sources: sources.clone(),
-        minimum: Level::TraceOnly,
+        minimum,
         ceiling: Level::Full,
         trace: directory.file("trace"),
         log: directory.file("log"),
@@ -109,7 +112,8 @@ pub(crate) fn run_plan(
         deny: vec![context.home.keys()],
     };
     let outcome = sandbox::run(plan, &host, on_output).map_err(|error| {
-        let failure = Failure::new("sandbox", "running the plan in the sandbox").because(&error);
+        let code = if matches!(error, SandboxError::Level { .. }) { "level" } else { "sandbox" };
+        let failure = Failure::new(code, "running the plan in the sandbox").because(&error);
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -157,7 +161,12 @@ pub(crate) fn sources(
 }
 
 /// Builds once. An exit code of a step other than 0, a limit or a missing artifact is an honest no.
-pub(crate) fn build_once(context: &Context, inputs: &StoreInputs, subject: &Subject<'_>) -> Result<Record> {
+pub(crate) fn build_once(
+    context: &Context,
+    inputs: &StoreInputs,
+    subject: &Subject<'_>,
+    minimum: Level,
+) -> Result<Record> {
     let planned = plan::build(&subject.project.spec, subject.lock, subject.source);
     let sources = sources(context, inputs, subject, &planned)?;
     let started = machine::now()?;
@@ -166,7 +175,7 @@ pub(crate) fn build_once(context: &Context, inputs: &StoreInputs, subject: &Subj
             context.progress.step(line);
         }
     };
-    let ran = run_plan(context, inputs, &planned.plan, &sources, &mut narrate)?;
+    let ran = run_plan(context, inputs, &planned.plan, &sources, minimum, &mut narrate)?;
     succeeded(inputs, &ran, "build-failed")?;
     fenced(&ran.outcome)?;
     for collected in &ran.outcome.collected {
@@ -217,12 +226,19 @@ fn fenced(outcome: &Outcome) -> Result<()> {
     Err(failure.hint(hint.unwrap_or_else(|| "build on a machine that allows user namespaces".to_owned())))
 }
 
-/// Turns a failed step or a limit into a failure that shows the end of the log.
+/// Turns a failed step or a limit into a failure that shows the end of the log; a library of the system that is missing, into
+/// one that names it and leaves the question open.
 pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> Result<()> {
     if ran.outcome.passed() {
         return Ok(());
     }
-    let tail = tail(inputs, &ran.log)?;
+    let whole = format!("the whole log is blob {}", ran.log);
+    if let Some(library) = missing::library(&tail(inputs, &ran.log, missing::SEARCHED_MAX)?) {
+        let message = format!("the build needs `{library}`, which the packages of `[base]` do not hold; {whole}");
+        return Err(Failure::new("missing-library", message)
+            .hint("install the package that holds it, and add it to `packages` of `[base]` in assay.toml (`assay init` writes one)"));
+    }
+    let tail = tail(inputs, &ran.log, TAIL_MAX)?;
     let what = match (&ran.outcome.limit, ran.outcome.steps.last()) {
         (Some(limit), _) => format!("the limit of {limit} was reached"),
         (None, Some(step)) => format!("step `{}` ended with {}", step.name, exit_text(step.exit)),
@@ -230,7 +246,7 @@ pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> 
     };
     let mut failure = Failure::no(code, format!("{what}\n{tail}"));
     failure.also = build::attempts::of(&ran.outcome).iter().map(ToString::to_string).collect();
-    Err(failure.hint(format!("the whole log is blob {}", ran.log)))
+    Err(failure.hint(whole))
 }
 
 fn exit_text(exit: sandbox::outcome::Exit) -> String {
@@ -241,13 +257,13 @@ fn exit_text(exit: sandbox::outcome::Exit) -> String {
     }
 }
 
-fn tail(inputs: &StoreInputs, log: &Digest) -> Result<String> {
+fn tail(inputs: &StoreInputs, log: &Digest, size_max: usize) -> Result<String> {
     use std::io::{Read, Seek, SeekFrom};
     let mut file = inputs.blobs.open(log).context("store", "reading the log")?;
     let size = file.metadata().context("store", "reading the log")?.len();
     let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(size.saturating_sub(TAIL_MAX as u64)))
-        .and_then(|_| file.take(TAIL_MAX as u64).read_to_end(&mut bytes))
+    file.seek(SeekFrom::Start(size.saturating_sub(size_max as u64)))
+        .and_then(|_| file.take(size_max as u64).read_to_end(&mut bytes))
         .context("store", "reading the log")?;
     Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }

@@ -64,6 +64,10 @@ pub(crate) enum Command {
     Where(commands::where_::Args),
     Serve(commands::serve::Args),
     #[command(subcommand)]
+    Witness(commands::witness::Command),
+    #[command(subcommand)]
+    Log(commands::log::Command),
+    #[command(subcommand)]
     Admin(commands::admin::Command),
     Completions(commands::completions::Args),
 }

@@ -48,7 +48,8 @@ pub(crate) fn of_project(home: &Home, project: &Path) -> Result<Copy> {
     }
     let name = project.file_name().map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned());
     let key = Digest::of(project.to_string_lossy().as_bytes()).hex();
-    let directory = fresh(home, &format!("{name}-{}", &key[..8]))?;
+    // A workspace without a package of its own is named like its directory: the copy's has the project's name.
+    let directory = fresh(home, &format!("{}/{name}", &key[..8]))?;
     let without = [home.root().to_path_buf()];
     let revision =
         source::revision(&project, &without).context("source", format!("asking git about `{}`", project.display()))?;

@@ -18,7 +18,7 @@ use crate::machine;
 use crate::project::Project;
 use crate::release;
 use crate::report::Report;
-use crate::resolve::Resolved;
+use crate::resolve::{Resolved, resolve};
 use crate::runbook::{Ended, Journal};
 use crate::service;
 use crate::session::Session;
@@ -33,6 +33,8 @@ pub(crate) struct Request<'a> {
     pub(crate) action: &'static str,
     /// Stop after this step, as a rehearsal of an interruption.
     pub(crate) stop_after: Option<&'a str>,
+    /// Give a service a network of its own, as a rehearsal beside what is live.
+    pub(crate) own_network: bool,
 }
 
 /// What came of it.
@@ -61,7 +63,12 @@ pub(crate) fn deploy(session: &mut Session<'_>, request: &Request<'_>, resolved:
     };
     let directory = directory(session, environment, &service);
     fs::create_dir_all(&directory).context("deploy", format!("making `{}`", directory.display()))?;
+    release::clear(&directory)?;
     let unfinished = match Journal::read(&directory)? {
+        Some(journal) if statement_of(session, environment, &service, &journal)?.is_some() => {
+            Journal::remove(&directory)?;
+            None
+        }
         Some(journal) if journal.artifact == resolved.digest && journal.action == request.action => Some(journal),
         Some(other) => {
             abandon(session, environment, &service, &other)?;
@@ -81,6 +88,7 @@ pub(crate) fn deploy(session: &mut Session<'_>, request: &Request<'_>, resolved:
         directory: directory.clone(),
         name: &resolved.name,
         digest: resolved.digest,
+        own_network: request.own_network,
     };
     let ended = {
         let blobs = session.inputs().blobs.clone();
@@ -103,6 +111,44 @@ pub(crate) fn deploy(session: &mut Session<'_>, request: &Request<'_>, resolved:
     Journal::remove(&directory)?;
     let payload = payload.first().copied().ok_or_else(|| Failure::new("log", "the log acknowledged no statement"))?;
     Ok(Deployed { verdict, deployment: Some((deployment, payload)), failure })
+}
+
+/// The statement of a deployment that was logged, and of which only the journal outlived the command.
+fn statement_of(
+    session: &Session<'_>,
+    environment: &str,
+    service: &str,
+    journal: &Journal,
+) -> Result<Option<(Deployment, Digest)>> {
+    let is_it = |deployment: &Deployment| {
+        (deployment.started, deployment.verdict, deployment.artifact.1, deployment.action.as_str())
+            == (journal.started, journal.verdict, journal.artifact, journal.action.as_str())
+    };
+    let found = session.deployments(environment, service)?.into_iter().find_map(|attestation| {
+        let Claim::Deployment(deployment) = attestation.claim() else { return None };
+        is_it(deployment).then(|| (deployment.clone(), *attestation.statement().payload()))
+    });
+    Ok(found)
+}
+
+/// The answer to a command that was killed after its deployment was recorded as live, and before it could say so.
+pub(crate) fn unanswered(session: &mut Session<'_>, request: &Request<'_>) -> Result<Option<Deployed>> {
+    let service = &request.project.spec.project.name;
+    let directory = directory(session, request.environment, service);
+    let Some(journal) = Journal::read(&directory)?.filter(|journal| journal.action == request.action) else {
+        return Ok(None);
+    };
+    let Some((deployment, payload)) = statement_of(session, request.environment, service, &journal)? else {
+        return Ok(None);
+    };
+    if !deployment.live {
+        return Ok(None);
+    }
+    let resolved = resolve(session, &journal.artifact.to_string())?;
+    let now = machine::now()?;
+    let (verdict, _) = judge::gate(session, request.project, &resolved, request.environment, now, false)?;
+    Journal::remove(&directory)?;
+    Ok(Some(Deployed { verdict, deployment: Some((deployment, payload)), failure: None }))
 }
 
 /// A deployment that another one overtook before it was finished is recorded as one that never went live.
@@ -184,6 +230,6 @@ pub(crate) fn running(
     service: &str,
 ) -> Result<(Option<Digest>, Option<u32>)> {
     let directory = directory(session, environment, service);
-    let pid = service::state(&directory)?.and_then(|state| state.service).filter(|process| process.alive());
+    let pid = service::main_process(&directory)?;
     Ok((release::current(&directory), pid.map(|process| process.pid)))
 }

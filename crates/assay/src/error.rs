@@ -118,7 +118,7 @@ impl Failure {
         json!({"version": 1, "error": error})
     }
 
-    fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let mut out = self.message.clone();
         for cause in &self.causes {
             out.push_str(": ");

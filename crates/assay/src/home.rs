@@ -68,6 +68,11 @@ impl Home {
         Ok(())
     }
 
+    /// The same home with the data directory below its root.
+    pub(crate) fn with_own_data(self) -> Home {
+        Home { data: None, ..self }
+    }
+
     /// Private keys.
     pub(crate) fn keys(&self) -> PathBuf {
         self.root.join("keys")

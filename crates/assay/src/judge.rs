@@ -27,9 +27,7 @@ pub(crate) fn evidence(
 ) -> Result<Evidence> {
     let subject = resolved.subject();
     let mut found = session.about(&subject.digests)?;
-    for artifact in session.artifacts_named(&subject.name)? {
-        found.extend([session.by_payload(&artifact.recipe)?]);
-    }
+    found.extend([session.recipes_named(&subject.name)?]);
     found.extend([session.references(&subject.name)?]);
     let mut seen = BTreeSet::new();
     found.attestations.retain(|attestation| seen.insert(*attestation.statement().envelope()));

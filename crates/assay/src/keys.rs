@@ -119,6 +119,12 @@ pub(crate) fn ensure(home: &Home, now: Timestamp) -> Result<Trust> {
     Ok(trust.unwrap_or_default())
 }
 
+/// Whether no key is missing, so that [`ensure`] and [`secret`] write nothing.
+pub(crate) fn complete(home: &Home) -> bool {
+    let keys = KeyName::ALL.iter().map(|name| name.file(&home.keys()));
+    keys.chain([home.trust(), home.keys().join("home.secret")]).all(|path| path.exists())
+}
+
 /// The home's secret: 32 bytes that key the names of machines, made on first use and never published.
 pub(crate) fn secret(home: &Home) -> Result<Vec<u8>> {
     let path = home.keys().join("home.secret");

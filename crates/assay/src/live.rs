@@ -12,6 +12,7 @@ use wire::digest::Digest;
 
 use crate::error::{Context, Failure, Result};
 use crate::fetch;
+use crate::port::{self, Listener, Local};
 use crate::release;
 use crate::runbook::Step;
 use crate::service::{self, ServicePlan};
@@ -33,6 +34,8 @@ pub(crate) struct Target<'a> {
     pub(crate) name: &'a str,
     /// Artifact digest.
     pub(crate) digest: Digest,
+    /// Whether a service gets a network of its own, with loopback alone.
+    pub(crate) own_network: bool,
 }
 
 /// Opens the artifact's bytes; called by the `unpack` step.
@@ -48,7 +51,8 @@ pub(crate) fn runbook<'a>(target: &'a Target<'a>, open: &'a Open<'a>, runtime: &
         steps.push(Step::new(&declared.name, move || command(target, &declared.run)));
     }
     steps.push(Step::new("switch", move || {
-        release::switch(&target.directory, &target.digest)?;
+        free(target)?;
+        release::switch(&target.directory, target.name, &target.digest)?;
         Ok(format!("current → versions/{}", target.digest.short()))
     }));
     match &target.declared.kind {
@@ -61,6 +65,36 @@ pub(crate) fn runbook<'a>(target: &'a Target<'a>, open: &'a Open<'a>, runtime: &
         }
     }
     steps
+}
+
+/// Refuses where another program listens on the port of a service: its health would be the other's.
+fn free(target: &Target<'_>) -> Result<()> {
+    let EnvironmentKind::Service { health, .. } = &target.declared.kind else { return Ok(()) };
+    match foreign(&target.directory, health, target.own_network)? {
+        Some((port, listener)) => {
+            Err(Failure::no("port", format!("port {port} is in use by {}, so nothing was switched", listener.text()))
+                .hint("stop what listens there, or let `health` be a command if it stands in front of the service"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Who listens where the health of a service is asked, if it is not the service; with the port.
+pub(crate) fn foreign(directory: &Path, health: &Health, own_network: bool) -> Result<Option<(u16, Listener)>> {
+    let Health::Url(url) = health else { return Ok(None) };
+    let Some(local) = Local::of(url) else { return Ok(None) };
+    let ours = service::processes(directory)?;
+    let seen_by = match ours.first() {
+        Some(process) if own_network => process.pid.to_string(),
+        None if own_network => return Ok(None), // its network is not made yet, or gone with it
+        _ => "self".to_owned(),
+    };
+    let listeners = port::listeners(&local, &seen_by)?;
+    let is_ours = |listener: &Listener| listener.processes.iter().any(|process| ours.contains(process));
+    if listeners.iter().any(is_ours) {
+        return Ok(None);
+    }
+    Ok(listeners.into_iter().next().map(|listener| (local.port, listener)))
 }
 
 /// Restarts what runs in a service's directory with the target's release; nothing for a release directory.
@@ -86,6 +120,7 @@ fn restart(target: &Target<'_>, run: &[String], variables: &BTreeMap<String, Str
         argv,
         variables: environment(target, variables),
         stop: stop.to_owned(),
+        own_network: target.own_network,
     };
     let state = service::start(&plan)?;
     let pid = state.service.map_or(0, |service| service.pid);
@@ -116,12 +151,24 @@ fn environment(target: &Target<'_>, declared: &BTreeMap<String, String>) -> BTre
 
 /// Runs a declared command in the release directory; exit code 0 is good.
 fn command(target: &Target<'_>, argv: &[String]) -> Result<String> {
+    run(target, argv, None)
+}
+
+/// Runs a declared command, in the network of process `inside` if there is one.
+fn run(target: &Target<'_>, argv: &[String], inside: Option<u32>) -> Result<String> {
     let release = release::version(&target.directory, &target.digest);
     let Some((program, arguments)) = argv.split_first() else {
         return Err(Failure::new("runbook", "a declared step has no program"));
     };
     let program = program_path(target, program).unwrap_or_else(|_| PathBuf::from(program));
-    let output = Command::new(&program)
+    let mut command = match inside {
+        Some(pid) => service::inside::command(pid),
+        None => Command::new(&program),
+    };
+    if inside.is_some() {
+        command.arg(&program);
+    }
+    let output = command
         .args(arguments)
         .current_dir(&release)
         .env_clear()
@@ -140,12 +187,13 @@ fn command(target: &Target<'_>, argv: &[String]) -> Result<String> {
 fn healthy(target: &Target<'_>, health: &Health, runtime: &Handle) -> Result<String> {
     let deadline = Instant::now() + HEALTH_WAIT;
     loop {
-        still_up(&target.directory)?;
-        let answer = match health {
-            Health::Url(url) => ask(url, runtime),
-            Health::Command(argv) => command(target, argv),
+        let inside = still_up(&target.directory)?.filter(|_| target.own_network);
+        let answer = match (health, inside) {
+            (Health::Url(url), Some(pid)) => service::inside::ask(pid, url),
+            (Health::Url(url), None) => ask(url, runtime),
+            (Health::Command(argv), inside) => run(target, argv, inside),
         };
-        match answer {
+        match answer.and_then(|detail| its_own(target, health, detail)) {
             Ok(detail) => return Ok(detail),
             Err(failure) if Instant::now() > deadline => return Err(failure),
             Err(_) => std::thread::sleep(Duration::from_millis(100)),
@@ -153,20 +201,35 @@ fn healthy(target: &Target<'_>, health: &Health, runtime: &Handle) -> Result<Str
     }
 }
 
-fn still_up(directory: &Path) -> Result<()> {
+/// An answer counts only if the service gave it: another program may have taken the port since it was free.
+fn its_own(target: &Target<'_>, health: &Health, detail: String) -> Result<String> {
+    match foreign(&target.directory, health, target.own_network)? {
+        Some((port, listener)) => {
+            Err(Failure::no("port", format!("port {port} is answered by {}, not by the service", listener.text())))
+        }
+        None => Ok(detail),
+    }
+}
+
+/// Returns the supervisor, in whose network the service is.
+fn still_up(directory: &Path) -> Result<Option<u32>> {
     match service::state(directory)? {
         Some(state) if state.state == "gave-up" || !state.supervisor.alive() => {
             Err(Failure::no("service-down", "the service ended before it was healthy")
                 .hint(format!("read `{}`", directory.join("service.log").display())))
         }
-        _ => Ok(()),
+        state => Ok(state.map(|state| state.supervisor.pid)),
     }
 }
 
 fn ask(url: &str, runtime: &Handle) -> Result<String> {
-    let client = fetch::client()?;
-    let request = client.get(url).timeout(Duration::from_secs(5));
-    let answer = runtime.block_on(async { request.send().await }).context("health", format!("asking `{url}`"))?;
+    runtime.block_on(answer(url))
+}
+
+/// Asks a URL; an answer of 200 to 299 is good.
+pub(crate) async fn answer(url: &str) -> Result<String> {
+    let request = fetch::client()?.get(url).timeout(Duration::from_secs(5));
+    let answer = request.send().await.context("health", format!("asking `{url}`"))?;
     if answer.status().is_success() {
         return Ok(format!("`{url}` answered {}", answer.status().as_u16()));
     }

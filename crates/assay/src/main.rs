@@ -1,7 +1,8 @@
 //! The `assay` program: parses what was typed, runs one command, and turns its answer into an exit code.
 //!
-//! Exit 0 is yes or done, 1 an honest no, 2 could not tell. The hidden first arguments `__supervise`, `__signer` and
-//! `__service` are other processes of the same binary: the sandbox's supervisor, the signer, and a service's keeper.
+//! Exit 0 is yes or done, 1 an honest no, 2 could not tell. The hidden first arguments `__supervise`, `__signer`,
+//! `__service` and `__inside` are other processes of the same binary: the sandbox's supervisor, the signer, a service's keeper, and one
+//! that looks at a service from within its network.
 
 #![forbid(unsafe_code)]
 // The doc comments of commands are their help, read on a terminal, not by rustdoc.
@@ -26,12 +27,14 @@ mod resolve;
 
 mod building;
 mod layout;
+mod missing;
 
 mod judge;
 mod walk;
 
 mod deploying;
 mod live;
+mod port;
 mod release;
 mod runbook;
 mod service;
@@ -50,7 +53,8 @@ fn main() -> ExitCode {
     match arguments.first().map(String::as_str) {
         Some("__supervise") => sandbox::supervise(),
         Some("__signer") => return ExitCode::from(signer::main(&arguments[1..])),
-        Some("__service") => return ExitCode::from(service::main(&arguments[1..])),
+        Some("__service") => return ExitCode::from(service::keeper::main(&arguments[1..])),
+        Some("__inside") => return ExitCode::from(service::inside::main(&arguments[1..])),
         _ => {}
     }
     let typed = match cli::Cli::try_parse() {

@@ -1,12 +1,14 @@
 //! `assay test --pipeline`: the steps of building and deploying are tested themselves, in a scratch environment.
 //!
-//! The scratch environment is named `pipeline`, is declared like the project's first one, listens on a free port, and
-//! is stopped and removed at the end. What happens in it is stated and logged like anything else.
+//! The scratch environment is named `pipeline`, is declared like the project's first one, and is stopped and removed at the end. Its
+//! service has a network of its own, so that it may listen where the live one does; where none can be made, on a free port. What
+//! happens in it is stated and logged like anything else.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
+use std::path::Path;
 
 use build::check;
 use build::spec::{self, Environment, EnvironmentKind, Health, Spec};
@@ -27,11 +29,17 @@ use crate::project::Project;
 use crate::release;
 use crate::report::Report;
 use crate::resolve::{Resolved, resolve};
-use crate::service;
+use crate::service::{self, inside};
 use crate::session::Session;
 
 /// Name of the scratch environment.
 const SCRATCH: &str = "pipeline";
+
+/// The project as it is deployed to the scratch environment.
+struct Scratch {
+    project: Project,
+    own_network: bool,
+}
 
 /// One case: its name, and what it does. An error says why it failed.
 type Case<'a> = (&'static str, Box<dyn FnMut(&mut Session<'_>) -> Result<()> + 'a>);
@@ -41,6 +49,8 @@ pub(crate) fn test(session: &mut Session<'_>, project: &Project) -> Result<Repor
     let built = builds::build(session, project, false)?;
     let deployable = deployable(project, &built)?;
     let scratch = scratch(project)?;
+    let directory = deploying::directory(session, SCRATCH, &project.spec.project.name);
+    discard(&directory)?; // a former test that was killed leaves its service and its journal
     let mut run = TestRun {
         subjects: subjects(&built.recipe.outputs),
         suite: SCRATCH.to_owned(),
@@ -63,9 +73,7 @@ pub(crate) fn test(session: &mut Session<'_>, project: &Project) -> Result<Repor
         }
     }
     drop(cases);
-    let directory = deploying::directory(session, SCRATCH, &project.spec.project.name);
-    service::stop(&directory)?;
-    let _left = fs::remove_dir_all(&directory);
+    discard(&directory)?;
     run.finished = machine::now()?;
     run.passed.sort();
     run.failed.sort();
@@ -76,10 +84,26 @@ pub(crate) fn test(session: &mut Session<'_>, project: &Project) -> Result<Repor
         report.text.push_str(&format!("\n{reason}"));
     }
     report.json["reasons"] = serde_json::json!(reasons);
+    report.json["network"] = serde_json::json!(if scratch.own_network { "own" } else { "shared" });
+    if !scratch.own_network && is_service(&scratch.project) {
+        report
+            .text
+            .push_str("\nthe scratch service shared the machine's network, on a free port: none could be made for it");
+    }
     Ok(report)
 }
 
-fn cases<'a>(project: &'a Project, scratch: &'a Project, artifact: &'a Artifact) -> Vec<Case<'a>> {
+fn discard(directory: &Path) -> Result<()> {
+    service::stop(directory)?;
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("pipeline", format!("removing `{}`", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn cases<'a>(project: &'a Project, scratch: &'a Scratch, artifact: &'a Artifact) -> Vec<Case<'a>> {
     vec![
         ("the lock made again is equal", Box::new(move |session| lock_again(session, project))),
         ("an unpinned input is refused", Box::new(move |_| unpinned(project))),
@@ -98,15 +122,21 @@ fn deployable(project: &Project, built: &builds::Built) -> Result<Artifact> {
         .ok_or_else(|| Failure::new("no-artifact", "the build made no file that could be deployed"))
 }
 
-/// The project with the scratch environment, which is like its first one but for the port.
-fn scratch(project: &Project) -> Result<Project> {
+/// The project with the scratch environment, which is like its first one; but for the port, where it gets no network of its own.
+fn scratch(project: &Project) -> Result<Scratch> {
     let first = project.spec.environments.values().next().ok_or_else(|| {
         Failure::new("no-environment", "assay.toml declares no environment to take as a model")
             .hint("add `[environment.production]` to assay.toml")
     })?;
+    let own_network = inside::is_possible();
+    let environment = if own_network { first.clone() } else { on_free_port(first)? };
     let mut spec = project.spec.clone();
-    spec.environments = BTreeMap::from([(SCRATCH.to_owned(), on_free_port(first)?)]);
-    Ok(Project { directory: project.directory.clone(), spec })
+    spec.environments = BTreeMap::from([(SCRATCH.to_owned(), environment)]);
+    Ok(Scratch { project: Project { directory: project.directory.clone(), spec }, own_network })
+}
+
+fn is_service(project: &Project) -> bool {
+    project.spec.environments.values().any(|one| matches!(one.kind, EnvironmentKind::Service { .. }))
 }
 
 fn on_free_port(model: &Environment) -> Result<Environment> {
@@ -185,11 +215,12 @@ fn build_repeats(session: &mut Session<'_>, project: &Project) -> Result<()> {
     }
 }
 
-fn request<'a>(scratch: &'a Project, stop_after: Option<&'a str>) -> Request<'a> {
-    Request { project: scratch, environment: SCRATCH, action: "deploy", stop_after }
+fn request<'a>(scratch: &'a Scratch, stop_after: Option<&'a str>) -> Request<'a> {
+    let Scratch { project, own_network } = scratch;
+    Request { project, environment: SCRATCH, action: "deploy", stop_after, own_network: *own_network }
 }
 
-fn interrupted(session: &mut Session<'_>, scratch: &Project, artifact: &Artifact) -> Result<()> {
+fn interrupted(session: &mut Session<'_>, scratch: &Scratch, artifact: &Artifact) -> Result<()> {
     let resolved = resolve(session, &artifact.digest.to_string())?;
     let stopped = deploying::deploy(session, &request(scratch, Some("unpack")), &resolved)?;
     passed(&stopped)?;
@@ -204,11 +235,11 @@ fn interrupted(session: &mut Session<'_>, scratch: &Project, artifact: &Artifact
     }
 }
 
-fn unsigned_copy(session: &mut Session<'_>, scratch: &Project, artifact: &Artifact) -> Result<()> {
+fn unsigned_copy(session: &mut Session<'_>, scratch: &Scratch, artifact: &Artifact) -> Result<()> {
     let bytes = altered(session, artifact)?;
     let digest = session.inputs().blobs.put_bytes(&bytes).context("store", "keeping the altered copy")?;
     let resolved = Resolved { name: artifact.name.clone(), digest, artifact: None };
-    let (verdict, _) = judge::gate(session, scratch, &resolved, SCRATCH, machine::now()?, false)?;
+    let (verdict, _) = judge::gate(session, &scratch.project, &resolved, SCRATCH, machine::now()?, false)?;
     if verdict.result != Outcome::Pass {
         return Ok(());
     }
@@ -216,44 +247,46 @@ fn unsigned_copy(session: &mut Session<'_>, scratch: &Project, artifact: &Artifa
 }
 
 /// Puts an altered copy live behind the gate's back, lets a deployment fail, and rolls back.
-fn rolled_back(session: &mut Session<'_>, scratch: &Project, artifact: &Artifact) -> Result<()> {
+fn rolled_back(session: &mut Session<'_>, scratch: &Scratch, artifact: &Artifact) -> Result<()> {
     let resolved = resolve(session, &artifact.digest.to_string())?;
     live(deploying::deploy(session, &request(scratch, None), &resolved)?)?;
     let copy = intrude(session, scratch, artifact)?;
-    if env::observe(session, scratch, SCRATCH)?.yes {
+    if env::observe(session, &scratch.project, SCRATCH)?.yes {
         return Err(Failure::no("not-observed", format!("`env observe` does not see that {copy} took the place")));
     }
-    let broken = Project { directory: scratch.directory.clone(), spec: broken(&scratch.spec) };
+    let project = Project { directory: scratch.project.directory.clone(), spec: broken(&scratch.project.spec) };
+    let broken = Scratch { project, own_network: scratch.own_network };
     let failed = deploying::deploy(session, &request(&broken, None), &resolved)?;
     if failed.deployment.is_some_and(|(deployment, _)| deployment.live) {
         return Err(Failure::no("not-failed", "a runbook with a step that fails went live"));
     }
     let _again = intrude(session, scratch, artifact)?;
-    let (deployment, _) = live(rollback::back(session, scratch, SCRATCH)?)?;
+    let (deployment, _) = live(rollback::back(session, &scratch.project, SCRATCH, scratch.own_network)?)?;
     if deployment.artifact.1 != artifact.digest {
         return Err(Failure::no(
             "wrong-digest",
             format!("rollback brought {}, not {}", deployment.artifact.1, artifact.digest),
         ));
     }
-    let observed = env::observe(session, scratch, SCRATCH)?;
+    let observed = env::observe(session, &scratch.project, SCRATCH)?;
     if observed.yes { Ok(()) } else { Err(Failure::no("not-restored", observed.text)) }
 }
 
 /// Switches the scratch environment to an altered copy, as somebody with access to the machine would.
-fn intrude(session: &Session<'_>, scratch: &Project, artifact: &Artifact) -> Result<Digest> {
+fn intrude(session: &Session<'_>, scratch: &Scratch, artifact: &Artifact) -> Result<Digest> {
     let bytes = altered(session, artifact)?;
     let digest = Digest::of(&bytes);
-    let directory = deploying::directory(session, SCRATCH, &scratch.spec.project.name);
+    let directory = deploying::directory(session, SCRATCH, &scratch.project.spec.project.name);
     let target = crate::live::Target {
         environment: SCRATCH,
-        declared: scratch.environment(SCRATCH)?,
+        declared: scratch.project.environment(SCRATCH)?,
         directory: directory.clone(),
         name: &artifact.name,
         digest,
+        own_network: scratch.own_network,
     };
     release::unpack(&directory, &artifact.name, &digest, &mut bytes.as_slice())?;
-    release::switch(&directory, &digest)?;
+    release::switch(&directory, &artifact.name, &digest)?;
     crate::live::restart_if_service(&target)?;
     Ok(digest)
 }

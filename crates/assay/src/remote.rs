@@ -8,6 +8,7 @@
 pub(crate) mod address;
 pub(crate) mod api;
 mod auth;
+pub(crate) mod dated;
 mod http;
 pub(crate) mod import;
 pub(crate) mod oci;
@@ -15,3 +16,4 @@ pub(crate) mod parcel;
 pub(crate) mod place;
 mod retry;
 pub(crate) mod serving;
+pub(crate) mod witness;

@@ -7,6 +7,10 @@
 //! {"version":1,"supervisor":{"pid":812,"start":190233},"service":{"pid":813,"start":190240},"restarts":0,"state":"running"}
 //! ```
 //!
+//! Beside it, `service.lock` is locked from before a supervisor is started until it ended: it is its standard input. `service.log` is
+//! the output of the service and of all that it starts, and so tells which processes belong to it, also when their supervisor was
+//! killed before it wrote down one of them.
+//!
 //! `start` is the process's start time in clock ticks since boot (proc(5), stat field 22): a pid alone may be another's.
 
 use std::collections::BTreeMap;
@@ -15,16 +19,19 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Context, Failure, Result};
 
-/// A service that ends more often than this within [`RESTART_WINDOW`] is given up.
-const RESTARTS_MAX: usize = 5;
-const RESTART_WINDOW: Duration = Duration::from_secs(60);
+pub(crate) mod inside;
+pub(crate) mod keeper;
+pub(crate) mod processes;
+
+use processes::ProcessId;
+
+#[cfg(test)]
+mod tests;
+
 /// How long a service may take to end after SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
@@ -41,6 +48,8 @@ pub(crate) struct ServicePlan {
     pub(crate) variables: BTreeMap<String, String>,
     /// Signal that asks it to end, as `SIGTERM`.
     pub(crate) stop: String,
+    /// Whether it gets a network of its own, with loopback alone.
+    pub(crate) own_network: bool,
 }
 
 /// What `service.json` says.
@@ -53,71 +62,86 @@ pub(crate) struct ServiceState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) service: Option<ProcessId>,
     restarts: usize,
-    /// `running`, `stopped` or `gave-up`.
+    /// `running`, `restarting`, `stopped` or `gave-up`.
     pub(crate) state: String,
+    /// Whether it is in a network of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) own_network: bool,
 }
 
-/// A process that cannot be mistaken for a later one with the same pid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProcessId {
-    /// Process id.
-    pub(crate) pid: u32,
-    start: u64,
-}
-
-impl ProcessId {
-    /// Identifies a process that runs now.
-    pub(crate) fn of(pid: u32) -> Option<ProcessId> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let after_name = &stat[stat.rfind(')')? + 1..];
-        let mut fields = after_name.split_whitespace();
-        if fields.next()? == "Z" {
-            return None;
-        }
-        let start = fields.nth(18)?.parse().ok()?; // field 22, counted from the state, which is field 3
-        Some(ProcessId { pid, start })
-    }
-
-    /// Whether that very process still runs.
-    pub(crate) fn alive(self) -> bool {
-        ProcessId::of(self.pid) == Some(self)
-    }
-
-    fn signal(self, signal: Signal) {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        if let (true, Some(pid)) = (self.alive(), pid) {
-            let _gone = kill_process(pid, signal); // it may have ended meanwhile, which is what we want
-        }
-    }
-}
-
-/// Reads what runs in a service directory; `None` when nothing was ever started there.
+/// Reads what a service directory says; `None` when nothing was ever started there.
 pub(crate) fn state(directory: &Path) -> Result<Option<ServiceState>> {
-    let path = directory.join("service.json");
+    let path = state_file(directory);
+    let doing = || format!("reading `{}`", path.display());
     match fs::read(&path) {
-        Ok(bytes) => {
-            serde_json::from_slice(&bytes).context("service-state", format!("reading `{}`", path.display())).map(Some)
-        }
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .context("service-state", doing())
+            .map_err(|failure| failure.hint(format!("remove `{}`; processes are found without it", path.display())))
+            .map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).context("service-state", format!("reading `{}`", path.display())),
+        Err(error) => Err(error).context("service-state", doing()),
     }
+}
+
+fn state_file(directory: &Path) -> PathBuf {
+    directory.join("service.json")
+}
+
+fn log_file(directory: &Path) -> PathBuf {
+    directory.join("service.log")
+}
+
+fn lock_file(directory: &Path) -> PathBuf {
+    directory.join("service.lock")
+}
+
+/// The processes of the service in a directory: the one that its supervisor wrote down, and all that write to its log.
+pub(crate) fn processes(directory: &Path) -> Result<Vec<ProcessId>> {
+    let state = state(directory)?;
+    let supervisors = supervisors(directory)?;
+    let mut found: Vec<ProcessId> =
+        state.and_then(|state| state.service).filter(|one| one.alive()).into_iter().collect();
+    for process in processes::writers(&log_file(directory)) {
+        if !found.contains(&process) && !supervisors.contains(&process) {
+            found.push(process);
+        }
+    }
+    Ok(found)
+}
+
+/// The process that is the service: the one written down; else, where a supervisor was killed before it did, the oldest.
+pub(crate) fn main_process(directory: &Path) -> Result<Option<ProcessId>> {
+    let written = state(directory)?.and_then(|state| state.service).filter(|process| process.alive());
+    match written {
+        Some(process) => Ok(Some(process)),
+        None => Ok(processes(directory)?.into_iter().min_by_key(|process| process.age_key())),
+    }
+}
+
+fn supervisors(directory: &Path) -> Result<Vec<ProcessId>> {
+    // A command that is about to start one holds the lock, too.
+    let mut found = processes::writers(&lock_file(directory));
+    found.retain(|process| process.is_called_with("__service"));
+    let written = state(directory)?.map(|state| state.supervisor).filter(|one| one.alive() && !found.contains(one));
+    found.extend(written);
+    Ok(found)
 }
 
 /// Starts the supervisor and waits until the service runs; an earlier one is stopped first.
 pub(crate) fn start(plan: &ServicePlan) -> Result<ServiceState> {
-    stop(&plan.directory)?;
+    let lock = vacate(&plan.directory)?;
     let exe = crate::machine::this_program();
     let json = serde_json::to_string(plan).context("service", "describing the service")?;
     let log = fs::File::options()
         .create(true)
         .append(true)
-        .open(plan.directory.join("service.log"))
+        .open(log_file(&plan.directory))
         .context("service", "opening the service's log")?;
     let also = log.try_clone().context("service", "opening the service's log")?;
     let mut supervisor = std::process::Command::new(exe)
         .args(["__service", &json])
         .env_clear()
-        .stdin(Stdio::null())
+        .stdin(Stdio::from(lock))
         .stdout(Stdio::from(log))
         .stderr(Stdio::from(also))
         .spawn()
@@ -141,109 +165,30 @@ pub(crate) fn start(plan: &ServicePlan) -> Result<ServiceState> {
 
 fn failed(plan: &ServicePlan) -> Failure {
     Failure::no("service-start", format!("`{}` does not stay up", plan.argv.join(" ")))
-        .hint(format!("read `{}`", plan.directory.join("service.log").display()))
+        .hint(format!("read `{}`", log_file(&plan.directory).display()))
 }
 
 /// Stops what runs in a service directory, and waits until it has ended.
 pub(crate) fn stop(directory: &Path) -> Result<()> {
-    let Some(state) = state(directory)? else { return Ok(()) };
-    state.supervisor.signal(Signal::TERM);
-    let deadline = Instant::now() + STOP_GRACE + Duration::from_secs(2);
-    while state.supervisor.alive() {
-        if Instant::now() > deadline {
-            state.supervisor.signal(Signal::KILL);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    if let Some(service) = state.service {
-        service.signal(Signal::KILL); // only if the supervisor was killed before it could
-    }
-    Ok(())
+    if directory.is_dir() { vacate(directory).map(drop) } else { Ok(()) }
 }
 
-/// The supervisor process: `__service PLAN`.
-pub(crate) fn main(arguments: &[String]) -> u8 {
-    let Some(plan) = arguments.first().and_then(|json| serde_json::from_str::<ServicePlan>(json).ok()) else {
-        return 2;
+/// Stops the supervisor, then whatever of the service outlived it, and returns the lock of the next supervisor.
+fn vacate(directory: &Path) -> Result<fs::File> {
+    let doing = || format!("locking `{}`", lock_file(directory).display());
+    let left = |processes: Vec<ProcessId>| match processes.first() {
+        Some(first) => Err(Failure::new("service-stop", format!("process {} does not end", first.pid))
+            .hint(format!("end it, then try again: `kill -9 {}`", first.pid))),
+        None => Ok(()),
     };
-    let _leader = rustix::process::setsid(); // fails only when it leads a session already
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map(|runtime| runtime.block_on(supervise(&plan))) {
-        Ok(Ok(())) => 0,
-        Ok(Err(_)) | Err(_) => 2,
-    }
-}
-
-async fn supervise(plan: &ServicePlan) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut ends: Vec<Instant> = Vec::new();
-    loop {
-        let mut child = spawn(plan)?;
-        write_state(plan, child.id(), ends.len(), "running")?;
-        tokio::select! {
-            _ = terminate.recv() => {
-                end(&mut child, stop_signal(&plan.stop)).await?;
-                return write_state(plan, None, ends.len(), "stopped");
-            }
-            _ = child.wait() => {}
-        }
-        let now = Instant::now();
-        ends.push(now);
-        ends.retain(|end| now.duration_since(*end) < RESTART_WINDOW);
-        if ends.len() > RESTARTS_MAX {
-            return write_state(plan, None, ends.len(), "gave-up");
-        }
-        write_state(plan, None, ends.len(), "restarting")?;
-        let pause = Duration::from_millis(100 << ends.len());
-        tokio::select! {
-            _ = terminate.recv() => return write_state(plan, None, ends.len(), "stopped"),
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-}
-
-fn spawn(plan: &ServicePlan) -> std::io::Result<Child> {
-    let (program, arguments) = plan.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
-    Command::new(program)
-        .args(arguments)
-        .current_dir(&plan.release)
-        .env_clear()
-        .envs(&plan.variables)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-}
-
-fn stop_signal(name: &str) -> Signal {
-    match name {
-        "SIGINT" => Signal::INT,
-        "SIGQUIT" => Signal::QUIT,
-        "SIGHUP" => Signal::HUP,
-        _ => Signal::TERM,
-    }
-}
-
-async fn end(child: &mut Child, signal: Signal) -> std::io::Result<()> {
-    if let Some(id) = child.id().and_then(ProcessId::of) {
-        id.signal(signal);
-    }
-    match tokio::time::timeout(STOP_GRACE, child.wait()).await {
-        Ok(status) => status.map(|_how| ()),
-        Err(_) => child.kill().await,
-    }
-}
-
-fn write_state(plan: &ServicePlan, pid: Option<u32>, restarts: usize, state: &str) -> std::io::Result<()> {
-    let supervisor = ProcessId::of(std::process::id()).ok_or(std::io::ErrorKind::NotFound)?;
-    let state = ServiceState {
-        version: 1,
-        supervisor,
-        service: pid.and_then(ProcessId::of),
-        restarts,
-        state: state.to_owned(),
-    };
-    let json = serde_json::to_vec(&state)?;
-    let temporary = plan.directory.join("service.json.new");
-    fs::write(&temporary, json)?;
-    fs::rename(temporary, plan.directory.join("service.json"))
+    // A supervisor gives the service the same grace before it kills it.
+    let grace = STOP_GRACE + Duration::from_secs(2);
+    left(processes::end(&|| supervisors(directory), grace)?)?;
+    left(processes::end(&|| processes(directory), STOP_GRACE)?)?;
+    let lock = fs::File::options().create(true).truncate(false).write(true).open(lock_file(directory));
+    let lock = lock.context("service-stop", doing())?;
+    lock.try_lock().map_err(|error| {
+        Failure::new("service-stop", doing()).because(&error).hint("another command starts this service: wait for it")
+    })?;
+    Ok(lock)
 }

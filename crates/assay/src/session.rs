@@ -3,6 +3,7 @@
 //! Blobs and trees are content-addressed files of the home in both cases. Statements are signed here, by the signer
 //! process; who has the log's lock appends them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attest::Attestation;
@@ -10,17 +11,14 @@ use attest::predicate::{self, Predicate};
 use model::lineage::{Direction, Edge, Node, NodeId};
 use model::recipe::ArtifactKind;
 use policy::Refused;
-use sign::LogKey;
-use sign::trust::{LogIdentity, Trust};
+use sign::trust::Trust;
 use store::blobs::Blobs;
 use store::durable::Disk;
-use store::home::{self, HomeError, Options};
+use store::home::{self, HomeError};
 use store::ledger::{ArtifactRow, LedgerError, Page, StatementRow};
 use store::lock::{Holder, LockError};
-use store::log::NewLog;
-use store::seal::Root;
+use store::seal::Change;
 use store::trees::Trees;
-use tlog::index::IndexKey;
 use wire::digest::Digest;
 use wire::dsse::Envelope;
 use wire::in_toto::Statement;
@@ -28,13 +26,19 @@ use wire::sigstore_bundle::Bundle;
 use wire::timestamp::Timestamp;
 
 use crate::context::Context;
-use crate::error::{Context as _, Failure, Result};
-use crate::home::Home;
+use crate::error::{Failure, Result};
 use crate::inputs::StoreInputs;
 use crate::keys::{self, KeyName};
 use crate::machine;
 use crate::remote::api::Api;
+use crate::remote::dated::Dated;
 use crate::signer::Signer;
+
+mod opening;
+
+pub(crate) use opening::{amend, of_home, options, prepare};
+
+use opening::{Pass, has_own_data, hold, is_complete, make, open_held};
 
 /// How many rows one question may bring: more statements about one digest than a service gets in years.
 const ROWS_MAX: usize = 1000;
@@ -83,15 +87,16 @@ impl Extend<Found> for Found {
     }
 }
 
-/// A bundle, and when its signature is known to have existed: when it was logged, or now.
+/// A bundle, and when its signature is known to have existed: when it was logged as far as that is proven, or now.
 struct Stored {
     bundle: Bundle,
     at: Timestamp,
 }
 
-fn received(bundles: Vec<Bundle>) -> Result<Vec<Stored>> {
-    let at = machine::now()?;
-    Ok(bundles.into_iter().map(|bundle| Stored { bundle, at }).collect())
+fn received(statements: Vec<Dated>, trust: &Trust) -> Result<Vec<Stored>> {
+    let now = machine::now()?;
+    let stored = |dated: Dated| Stored { at: dated.proven(trust).unwrap_or(now), bundle: dated.bundle };
+    Ok(statements.into_iter().map(stored).collect())
 }
 
 /// A walk with the labels of its nodes.
@@ -104,70 +109,63 @@ pub(crate) struct Walked {
     pub(crate) truncated: bool,
 }
 
-/// How the home's data directory is opened.
-pub(crate) fn options(home: &Home, trust: Arc<Trust>) -> Options {
-    let except = ["data", "runs", "projects", "deployments"].map(str::to_owned).to_vec();
-    Options {
-        heads: home.heads().to_path_buf(),
-        trust,
-        covered: vec![Root { name: "home".to_owned(), path: home.root().to_path_buf(), except }],
-        faults: None,
-    }
-}
-
-/// Makes the home, its keys and its log if they are not there, and returns whose statements count.
-pub(crate) fn prepare(context: &Context) -> Result<Trust> {
-    let home = &context.home;
-    home.create()?;
-    let now = machine::now()?;
-    let mut trust = keys::ensure(home, now)?;
-    if home.data().join("VERSION").exists() {
-        return Ok(trust);
-    }
-    let key = LogKey::generate().context("log", "making the log's key")?;
-    let origin = format!("assay.local/{}", machine::random_name()?);
-    // Accepted before it exists: a crash in between leaves an accepted key that nobody has.
-    trust.logs.push(LogIdentity {
-        origin: origin.clone(),
-        key: key.public().clone(),
-        valid_from: now,
-        valid_until: None,
-    });
-    keys::write_trust(&home.trust(), &trust)?;
-    let index_key = IndexKey::new(zeroize::Zeroizing::new(machine::random()?));
-    let options = options(home, Arc::new(trust.clone()));
-    let created =
-        context.runtime.block_on(store::home::Home::create(&home.data(), &options, NewLog { origin, key, index_key }));
-    match created {
-        Ok(()) | Err(HomeError::Exists(_)) => Ok(trust),
-        Err(error) => Err(of_home("making the data directory", error)),
-    }
-}
-
 impl<'c> Session<'c> {
-    /// Opens the home, made if need be; through the server that holds it, or that `--server` names.
+    /// Opens the home, made if need be; through the server that holds it, or that `--server` names. Where a file was
+    /// changed since the home was closed, it is named and nothing else happens.
     pub(crate) fn open(context: &'c Context) -> Result<Session<'c>> {
-        let trust = Arc::new(prepare(context)?);
+        Ok(Session::open_passing(context, Pass::Nothing)?.0)
+    }
+
+    /// The same to make the derived tables again: a ledger that has changed is no obstacle.
+    pub(crate) fn open_to_reindex(context: &'c Context) -> Result<Session<'c>> {
+        Ok(Session::open_passing(context, Pass::Ledger)?.0)
+    }
+
+    /// The same whatever has changed; returns that, too. Closing seals only once `store::home::Home::accept` was called.
+    pub(crate) fn open_to_accept(context: &'c Context) -> Result<(Session<'c>, Vec<Change>)> {
+        Session::open_passing(context, Pass::Everything)
+    }
+
+    fn open_passing(context: &'c Context, pass: Pass) -> Result<(Session<'c>, Vec<Change>)> {
+        let elsewhere = context.global.server.is_some() || !has_own_data(&context.home);
+        let held = if elsewhere { None } else { hold(context)? };
+        let changes = held.as_ref().map(|held| held.changes().to_vec()).unwrap_or_default();
+        let trust = match &held {
+            None => prepare(context)?,
+            Some(held) => {
+                let passes = pass == Pass::Everything || (pass == Pass::Ledger && held.only_ledger_changed());
+                if !passes {
+                    held.unchanged().map_err(|error| of_home("opening the data directory", error))?;
+                }
+                if changes.is_empty() && !is_complete(context) {
+                    held.unseal().map_err(|error| of_home("opening the data directory", error))?;
+                }
+                make(context)?
+            }
+        };
+        let trust = Arc::new(trust);
         if let Some(url) = &context.global.server {
-            return Session::remote(context, trust, url, context.global.token.as_deref());
+            let session = Session::remote(context, trust, url, context.global.token.as_deref())?;
+            return Ok((session, changes));
         }
         let options = options(&context.home, Arc::clone(&trust));
-        let opened = context.runtime.block_on(home::Home::open(&context.home.data(), &options));
-        match opened {
+        let opened = context.runtime.block_on(open_held(held, &context.home.data(), &options, pass));
+        let session = match opened {
             Ok(home) => {
                 let inputs = StoreInputs { blobs: home.blobs().clone(), trees: home.trees().clone() };
-                Ok(Session { context, trust, inputs, chain: Chain::Local(home) })
+                Session { context, trust, inputs, chain: Chain::Local(home) }
             }
             Err(HomeError::Lock(LockError::Held { holder: Holder { address: Some(url), .. }, .. })) => {
                 let token = context.global.token.clone().or_else(|| keys::operator_token(&context.home));
-                Session::remote(context, trust, &url, token.as_deref())
+                Session::remote(context, trust, &url, token.as_deref())?
             }
             Err(error @ HomeError::Ledger(_)) => {
-                Err(Failure { code: "ledger-damaged", ..of_home("opening the ledger", error) }
-                    .hint("assay admin reindex"))
+                return Err(Failure { code: "ledger-damaged", ..of_home("opening the ledger", error) }
+                    .hint("assay admin reindex"));
             }
-            Err(error) => Err(of_home("opening the data directory", error)),
-        }
+            Err(error) => return Err(of_home("opening the data directory", error)),
+        };
+        Ok((session, changes))
     }
 
     fn remote(context: &'c Context, trust: Arc<Trust>, url: &str, token: Option<&str>) -> Result<Session<'c>> {
@@ -266,7 +264,7 @@ impl<'c> Session<'c> {
                     let rows = self.ask(home.ledger().statements_about(digest, None, &Page::first(ROWS_MAX)))?;
                     bundles.extend(self.bundles(home, &rows)?);
                 }
-                Chain::Remote(api) => bundles.extend(received(api.about(digest)?)?),
+                Chain::Remote(api) => bundles.extend(received(api.about(digest)?, &self.trust)?),
             }
         }
         Ok(bundles)
@@ -279,14 +277,24 @@ impl<'c> Session<'c> {
 
     /// The statements with a payload: several, when several signed it.
     pub(crate) fn by_payload(&self, payload: &Digest) -> Result<Found> {
-        let bundles = match &self.chain {
+        self.by_payloads(std::slice::from_ref(payload))
+    }
+
+    /// The statements with some payloads, in the order asked for, each payload once.
+    fn by_payloads(&self, payloads: &[Digest]) -> Result<Found> {
+        let mut seen = BTreeSet::new();
+        let payloads: Vec<Digest> = payloads.iter().filter(|payload| seen.insert(**payload)).copied().collect();
+        match &self.chain {
             Chain::Local(home) => {
-                let rows = self.ask(home.ledger().statements_by_payload(payload))?;
-                self.bundles(home, &rows)?
+                let mut found = Found::default();
+                for payload in &payloads {
+                    let rows = self.ask(home.ledger().statements_by_payload(payload))?;
+                    found.extend([self.opened(&self.bundles(home, &rows)?)?]);
+                }
+                Ok(found)
             }
-            Chain::Remote(api) => received(api.by_payload(payload)?)?,
-        };
-        self.opened(&bundles)
+            Chain::Remote(api) => self.opened(&received(api.by_payloads(&payloads)?, &self.trust)?),
+        }
     }
 
     /// Reference records for an artifact of a name.
@@ -297,7 +305,7 @@ impl<'c> Session<'c> {
                 let rows = self.ask(home.ledger().newest_statements(Some(predicate::REFERENCE), &page))?;
                 self.opened(&self.bundles(home, &rows)?)?
             }
-            Chain::Remote(api) => self.opened(&received(api.by_predicate(predicate::REFERENCE)?)?)?,
+            Chain::Remote(api) => self.opened(&received(api.by_predicate(predicate::REFERENCE)?, &self.trust)?)?,
         };
         found.attestations.retain(|attestation| match attestation.claim() {
             attest::Claim::Reference(reference) => reference.artifact == name,
@@ -326,10 +334,7 @@ impl<'c> Session<'c> {
         let mut payloads: Vec<Digest> = edges.iter().filter_map(|edge| edge.from.as_str().parse().ok()).collect();
         payloads.sort();
         payloads.dedup();
-        let mut found = Vec::new();
-        for payload in &payloads {
-            found.extend(self.by_payload(payload)?.attestations);
-        }
+        let mut found = self.by_payloads(&payloads)?.attestations;
         found.retain(|attestation| attestation.claim().predicate() == Some(wanted));
         found.sort_by_key(|attestation| std::cmp::Reverse(attestation.logged().map(tlog::Logged::index)));
         Ok(found)
@@ -349,23 +354,26 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Artifacts of a name, newest first.
-    pub(crate) fn artifacts_named(&self, name: &str) -> Result<Vec<Artifact>> {
-        match &self.chain {
-            Chain::Local(home) => {
-                let rows = self.ask(home.ledger().artifacts_by_name(name, &Page::first(ROWS_MAX)))?;
-                rows.into_iter().map(|row| self.with_config(of_row(row))).collect()
-            }
-            Chain::Remote(api) => {
-                let artifacts = api.artifacts_named(name)?;
-                artifacts.into_iter().map(|artifact| self.with_config(artifact)).collect()
-            }
-        }
+    /// The recipes of all artifacts of a name, newest first.
+    pub(crate) fn recipes_named(&self, name: &str) -> Result<Found> {
+        let recipes: Vec<Digest> = self.artifacts_named(name, ROWS_MAX)?.iter().map(|known| known.recipe).collect();
+        self.by_payloads(&recipes)
     }
 
     /// The newest artifact of a name.
     pub(crate) fn newest_artifact(&self, name: &str) -> Result<Option<Artifact>> {
-        Ok(self.artifacts_named(name)?.into_iter().next())
+        let newest = self.artifacts_named(name, 1)?.into_iter().next();
+        newest.map(|artifact| self.with_config(artifact)).transpose()
+    }
+
+    fn artifacts_named(&self, name: &str, count: usize) -> Result<Vec<Artifact>> {
+        match &self.chain {
+            Chain::Local(home) => {
+                let rows = self.ask(home.ledger().artifacts_by_name(name, &Page::first(count)))?;
+                Ok(rows.into_iter().map(of_row).collect())
+            }
+            Chain::Remote(api) => api.artifacts_named(name, count),
+        }
     }
 
     /// Fills in an image's configuration digest, on the word of its verified recipe and of nobody else.
@@ -398,7 +406,7 @@ impl<'c> Session<'c> {
             Chain::Remote(api) => api.newest_live(environment, service)?,
         };
         match payload {
-            Some(payload) => Ok(self.authorised(&payload)?.into_iter().next()),
+            Some(payload) => Ok(self.authorised(&[payload])?.into_iter().next()),
             None => Ok(None),
         }
     }
@@ -412,20 +420,16 @@ impl<'c> Session<'c> {
             }
             Chain::Remote(api) => api.deployments(environment, service)?,
         };
-        let mut found = Vec::new();
-        for payload in &payloads {
-            found.extend(self.authorised(payload)?);
-        }
-        Ok(found)
+        self.authorised(&payloads)
     }
 
-    /// The statement of a payload that the ledger's derived rows rest on: it must verify again here, or it is an error.
-    fn authorised(&self, payload: &Digest) -> Result<Vec<Attestation>> {
-        let found = self.by_payload(payload)?;
+    /// The statements that the ledger's derived rows rest on: they must verify again here, or it is an error.
+    fn authorised(&self, payloads: &[Digest]) -> Result<Vec<Attestation>> {
+        let found = self.by_payloads(payloads)?;
         if let Some(refused) = found.refused.first() {
             return Err(Failure::new(
                 "statement-refused",
-                format!("statement {payload}: {}: {}", refused.what, refused.reason),
+                format!("a statement that the ledger rests on, {}: {}", refused.what, refused.reason),
             )
             .hint("assay admin fsck"));
         }
@@ -512,17 +516,4 @@ impl Drop for Session<'_> {
 
 fn of_row(row: ArtifactRow) -> Artifact {
     Artifact { digest: row.digest, name: row.name, config: None, recipe: row.recipe }
-}
-
-/// Turns a failure of the data directory into one with a hint.
-pub(crate) fn of_home(doing: &str, error: HomeError) -> Failure {
-    let hint = match &error {
-        HomeError::Lock(LockError::Held { .. }) => Some("wait for the other command, or stop it".to_owned()),
-        _ => None,
-    };
-    let failure = Failure::new("home", doing).because(&error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
 }

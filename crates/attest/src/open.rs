@@ -133,6 +133,12 @@ pub enum OpenError {
     /// The bundle relies on a certificate.
     #[error("the bundle is signed by a certificate: only managed keys are trusted")]
     Certificate,
+    /// The bundle has time-stamps.
+    #[error("the bundle has {count} time-stamps: no time-stamp authority is trusted, so none can be checked")]
+    Timestamps {
+        /// How many it has.
+        count: usize,
+    },
     /// Not exactly one log entry.
     #[error("the bundle has {count} log entries: expected exactly one")]
     Entries {
@@ -200,10 +206,14 @@ pub fn unlogged(envelope: &Envelope, trust: &Trust, now: Timestamp) -> Result<At
 
 /// Opens a bundle: its envelope, and the proof that a trusted log holds it.
 ///
-/// The key hint and any time-stamps are passed over: nothing here rests on them.
+/// The key hint is passed over: it proves nothing, and nothing rests on it. Whatever else the bundle says is checked or
+/// refused, so that nobody reads in a verified bundle what nobody signed.
 pub fn open(bundle: &Bundle, trust: &Trust, now: Timestamp) -> Result<Attestation, OpenError> {
     let Content::Envelope(envelope) = &bundle.content else { return Err(OpenError::Content) };
     let Signer::PublicKey { .. } = &bundle.verification_material.signer else { return Err(OpenError::Certificate) };
+    if !bundle.verification_material.timestamps.is_empty() {
+        return Err(OpenError::Timestamps { count: bundle.verification_material.timestamps.len() });
+    }
     let [entry] = bundle.verification_material.tlog_entries.as_slice() else {
         return Err(OpenError::Entries { count: bundle.verification_material.tlog_entries.len() });
     };

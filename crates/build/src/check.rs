@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use crate::document::PROBLEMS_MAX;
 use crate::ecosystem::cargo::lock_file;
 use crate::ecosystem::{self, Ecosystem, LOCK_FILE_SIZE_MAX, LockFileKind, ProjectFile, ProjectFileError};
 use crate::problem::Problem;
@@ -126,7 +127,9 @@ fn check_spec(file: &str, bytes: &[u8], locked: &[Ecosystem]) -> Vec<Problem> {
         && let Ok(document) = DeTable::parse(text)
     {
         let mut note = |offset: usize, message: String, allowed: &str| {
-            findings.push(Problem::at(file, text, offset, message, Some(allowed.to_owned())));
+            if findings.len() < PROBLEMS_MAX {
+                findings.push(Problem::at(file, text, offset, message, Some(allowed.to_owned())));
+            }
         };
         for section in ["step", "test"] {
             commands(document.get_ref(), section, locked, &mut note);

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use crate::problem::{Problem, suggestion};
 
 /// How many problems are reported: after that many, a file is not what it claims to be.
-const PROBLEMS_MAX: usize = 50;
+pub(crate) const PROBLEMS_MAX: usize = 50;
 
 /// A table of the document, and how to speak of it.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -212,6 +212,20 @@ impl Host {
         command.env("RUSTUP_AUTO_INSTALL", "0");
         command.stdin(Stdio::null());
         command
+    }
+
+    /// Returns `cargo SUBCOMMAND` for a project, with `cargo_home`, a new directory, as Cargo's home.
+    ///
+    /// Cargo takes a project for a member of a workspace in any directory above it, but does not look across its own home.
+    /// So the project is named by a link in that home: it is read as in the sandbox, where nothing lies above it, also if
+    /// the copy that `quickstart` makes lies in a directory of somebody's workspace.
+    pub(crate) fn cargo(&self, subcommand: &str, project: &Path, cargo_home: &Path) -> io::Result<Command> {
+        let link = cargo_home.join("project");
+        symlink(project, &link)?;
+        let mut command = self.command("cargo");
+        command.current_dir(project).arg(subcommand).arg("--manifest-path").arg(link.join("Cargo.toml"));
+        command.env("CARGO_HOME", cargo_home).env("CARGO_TERM_COLOR", "never");
+        Ok(command)
     }
 }
 

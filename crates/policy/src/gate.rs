@@ -10,7 +10,7 @@ use wire::timestamp::Timestamp;
 
 use crate::evidence::{Case, Evidence};
 use crate::policy::Policy;
-use crate::rules::{Finding, logged, short};
+use crate::rules::{Finding, Rule, logged, short};
 
 /// What [`integrity`] checks, in words; its digest names it in a verdict.
 pub const INTEGRITY: &str = "assay verify 1\n\
@@ -23,8 +23,9 @@ pub fn gate(policy: &Policy, evidence: &Evidence, environment: &str, now: Timest
     let case = Case::new(evidence, now);
     let judged: Vec<Option<RuleResult>> = policy.rules().iter().map(|rule| rule.judge(&case)).collect();
     let used: BTreeSet<Digest> = judged.iter().flatten().flat_map(|result| result.evidence.iter().copied()).collect();
-    let rules: Vec<RuleResult> =
-        judged.into_iter().map(|result| result.unwrap_or_else(|| logged::judge(&case, &used))).collect();
+    let last = |(rule, result): (&Rule, Option<RuleResult>)| result.or_else(|| rule.judge_last(&case, &used));
+    let rules: Vec<RuleResult> = policy.rules().iter().zip(judged).filter_map(last).collect();
+    assert_eq!(rules.len(), policy.rules().len(), "every rule is judged, first or last");
     Verdict {
         result: Verdict::worst(&rules),
         level: level(&case, &rules),

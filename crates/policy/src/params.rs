@@ -155,6 +155,27 @@ impl<'t, 'a, 'd> Params<'t, 'a, 'd> {
         Some(Pattern::new(&self.text.string(value, name, hint)?))
     }
 
+    /// Reads a text of several lines that must be there.
+    pub(crate) fn long_text(&mut self, name: &str, bytes_max: usize) -> Option<String> {
+        let Some(value) = self.value(name) else {
+            self.missing(name);
+            return None;
+        };
+        let text = value.get_ref().as_str().filter(|text| !text.is_empty() && text.len() <= bytes_max);
+        if text.is_none() {
+            self.wrong(value, name, &format!("a string of 1 to {bytes_max} bytes"));
+        }
+        text.map(str::to_owned)
+    }
+
+    /// Refuses a parameter that is there, for a reason of its own.
+    pub(crate) fn refuse(&mut self, name: &str, reason: &str) {
+        let Some(value) = self.value(name) else { return self.missing(name) };
+        let message = format!("`{name}` of rule `{}`: {reason}", self.rule);
+        let hint = format!("as in `{}`", self.example(name));
+        self.text.problem(value.span().start, message, Some(hint));
+    }
+
     /// Reads a list each of whose texts is one of `allowed`; `default` when absent.
     pub(crate) fn choices(&mut self, name: &str, allowed: &[&str], default: &[&str]) -> Option<Vec<String>> {
         if self.value(name).is_none() {

@@ -1,7 +1,7 @@
 //! The rules: a closed set, one file for each.
 //!
 //! A rule reads its parameters, looks at a `Case` and says what it looked for, what it found and what would help. It
-//! never looks at another rule, but for [`logged`], which is judged last over all that the others used.
+//! never looks at another rule, but for [`logged`] and [`witnessed`], which are judged last over all that the others used.
 
 pub mod age;
 
@@ -20,6 +20,8 @@ pub mod signed_by;
 pub mod source;
 
 pub mod tests_passed;
+
+pub mod witnessed;
 
 use std::collections::BTreeSet;
 
@@ -40,6 +42,8 @@ pub enum Rule {
     SignedBy(signed_by::SignedBy),
     /// Whether a log holds what was used.
     Logged(logged::Logged),
+    /// Whether witnesses have cosigned that log.
+    Witnessed(witnessed::Witnessed),
     /// Whether the build could reach only what is pinned, and was seen whole.
     CompleteHermeticBuild(complete_hermetic_build::CompleteHermeticBuild),
     /// Where the source came from.
@@ -57,9 +61,10 @@ pub enum Rule {
 }
 
 /// The names of all rules.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     signed_by::NAME,
     logged::NAME,
+    witnessed::NAME,
     complete_hermetic_build::NAME,
     source::NAME,
     no_uncommitted_changes::NAME,
@@ -73,6 +78,7 @@ pub const NAMES: [&str; 9] = [
 pub fn parameters(name: &str) -> &'static [Parameter] {
     match name {
         signed_by::NAME => &signed_by::PARAMETERS,
+        witnessed::NAME => &witnessed::PARAMETERS,
         complete_hermetic_build::NAME => &complete_hermetic_build::PARAMETERS,
         source::NAME => &source::PARAMETERS,
         rebuilt::NAME => &rebuilt::PARAMETERS,
@@ -91,6 +97,7 @@ impl Rule {
         match name {
             signed_by::NAME => signed_by::SignedBy::parse(params).map(Rule::SignedBy),
             logged::NAME => Some(Rule::Logged(logged::Logged)),
+            witnessed::NAME => witnessed::Witnessed::parse(params).map(Rule::Witnessed),
             complete_hermetic_build::NAME => {
                 complete_hermetic_build::CompleteHermeticBuild::parse(params).map(Rule::CompleteHermeticBuild)
             }
@@ -111,6 +118,7 @@ impl Rule {
         match self {
             Rule::SignedBy(_) => signed_by::NAME,
             Rule::Logged(_) => logged::NAME,
+            Rule::Witnessed(_) => witnessed::NAME,
             Rule::CompleteHermeticBuild(_) => complete_hermetic_build::NAME,
             Rule::Source(_) => source::NAME,
             Rule::NoUncommittedChanges(_) => no_uncommitted_changes::NAME,
@@ -121,11 +129,11 @@ impl Rule {
         }
     }
 
-    /// Judges a case; `None` for the rule that is judged last.
+    /// Judges a case; `None` for the rules that are judged last, by [`Rule::judge_last`].
     pub(crate) fn judge(&self, case: &Case<'_>) -> Option<RuleResult> {
         Some(match self {
             Rule::SignedBy(rule) => rule.judge(case),
-            Rule::Logged(_) => return None,
+            Rule::Logged(_) | Rule::Witnessed(_) => return None,
             Rule::CompleteHermeticBuild(rule) => rule.judge(case),
             Rule::Source(rule) => rule.judge(case),
             Rule::NoUncommittedChanges(rule) => rule.judge(case),
@@ -134,6 +142,15 @@ impl Rule {
             Rule::Age(rule) => rule.judge(case),
             Rule::ReferenceDigest(rule) => rule.judge(case),
         })
+    }
+
+    /// Judges what the other rules used; `None` for those that were judged already.
+    pub(crate) fn judge_last(&self, case: &Case<'_>, used: &BTreeSet<Digest>) -> Option<RuleResult> {
+        match self {
+            Rule::Logged(_) => Some(logged::judge(case, used)),
+            Rule::Witnessed(rule) => Some(rule.judge(case, used)),
+            _ => None,
+        }
     }
 }
 

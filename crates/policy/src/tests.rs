@@ -5,6 +5,7 @@ mod outcomes;
 mod parsing;
 mod rules;
 mod verdicts;
+mod witnessed;
 
 use attest::Attestation;
 use attest::sample::{self, Scene, time};

@@ -84,12 +84,18 @@ pub fn allows(grants: &[Grant], action: Action, repository: Option<&str>) -> boo
     grants.iter().any(|grant| {
         let covered = match repository {
             // A token is good for any repository, so only who has all of them may give one.
-            None if action == Action::Administer => grant.repositories.iter().any(|pattern| pattern.as_str() == "*"),
+            None if action == Action::Administer => return covers_everything(std::slice::from_ref(grant), action),
             None => true,
             Some(name) => grant.repositories.iter().any(|pattern| pattern.covers(name)),
         };
         covered && grant.role.allows(action)
     })
+}
+
+/// Whether the grants allow `action` on every repository there may be, by one grant of `*`.
+pub fn covers_everything(grants: &[Grant], action: Action) -> bool {
+    let everything = |grant: &Grant| grant.repositories.iter().any(|pattern| pattern.as_str() == "*");
+    grants.iter().any(|grant| grant.role.allows(action) && everything(grant))
 }
 
 #[cfg(test)]

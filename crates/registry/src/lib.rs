@@ -21,6 +21,8 @@ mod members;
 
 pub mod referrer;
 
+pub mod token;
+
 mod referrers;
 
 mod registry;

@@ -10,12 +10,13 @@
 //!    └──────────────────────┴───────────────────────────────── stdout, stderr ◀─────────────────┘
 //! ```
 //!
-//! Deliberately absent: what a build is; configuration; the network. Clock, randomness and vDSO stay real.
+//! Deliberately absent: what a build is; configuration; the network ([`network`] makes an empty one for a process beside). Clock, randomness and vDSO stay real.
 //! Evidence comes from `ptrace` alone, never from a preloaded library: static programs and raw system calls are seen alike.
 //! This is the only room with `unsafe`; `sys` holds nearly all of it.
 
 pub mod error;
 pub mod event;
+pub mod network;
 pub mod outcome;
 pub mod plan;
 pub mod probe;

@@ -331,6 +331,18 @@ pub(crate) fn use_cpus(cpus: &[usize]) -> io::Result<()> {
     }
 }
 
+/// Moves this process, which must have one thread, to new namespaces.
+pub(crate) fn unshare(flags: c_int) -> io::Result<()> {
+    // SAFETY: takes no memory.
+    check(c_long::from(unsafe { libc::unshare(flags) })).map(drop)
+}
+
+/// Moves this process, which must have one thread, to the namespace that `namespace` names.
+pub(crate) fn enter_namespace(namespace: BorrowedFd<'_>, kind: c_int) -> io::Result<()> {
+    // SAFETY: takes no memory; the descriptor is open while it is borrowed.
+    check(c_long::from(unsafe { libc::setns(namespace.as_raw_fd(), kind) })).map(drop)
+}
+
 /// Brings the loopback interface of this network namespace up.
 pub(crate) fn loopback_up() -> io::Result<()> {
     // SAFETY: ifreq is plain data; the socket is closed by its owner.

@@ -27,7 +27,7 @@ use crate::state::Server;
 
 /// Elements in one page of a list, and the most that can be asked for.
 const PAGE: usize = 50;
-const PAGE_MOST: usize = 500;
+const PAGE_MOST: usize = store::ledger::PAGE_MAX;
 
 /// What a handler returns.
 pub(crate) type Answer = Result<Response, ApiProblem>;

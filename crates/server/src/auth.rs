@@ -56,6 +56,11 @@ impl Caller {
         Err(Problem::denied(format!("token `{}` may not {verb}{place}", self.name)))
     }
 
+    /// Whether there is no repository that he may not read.
+    pub(crate) fn reads_everything(&self) -> bool {
+        access::covers_everything(&self.grants, Action::Read)
+    }
+
     /// Whether somebody is known to ask.
     pub(crate) fn is_known(&self) -> bool {
         self.token.is_some()

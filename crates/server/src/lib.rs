@@ -5,6 +5,7 @@
 //!                  ├─ log    C2SP tlog-tiles         store
 //!                  ├─ api    JSON, version 1         store, registry, attest
 //!                  └─ pages  HTML, no script         store
+//! listen ─ witness          C2SP tlog-witness       store
 //! ```
 //!
 //! It holds no rules of its own (who may what and what a push changes is `registry`'s), runs no build, and prints
@@ -43,6 +44,8 @@ mod picture;
 
 mod readable;
 
+mod witness;
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -51,6 +54,7 @@ use tokio::net::TcpListener;
 pub use record::ServerKeys;
 pub use routes::{ROUTES, Route};
 pub use state::{Clock, Config, Random, ServeError, Settings};
+pub use witness::{WitnessConfig, serve_witness};
 
 /// Serves until `shutdown` is done and the requests under way have ended. The caller then closes the home.
 pub async fn serve(

@@ -22,7 +22,11 @@ pub(crate) async fn checkpoint(State(server): State<Arc<Server>>, method: Method
         return problem.into_api();
     }
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
-    (StatusCode::OK, headers, server.log().checkpoint().to_string()).into_response()
+    let log = server.log().clone();
+    match blocking(move || log.cosigned_checkpoint()).await {
+        Ok(checkpoint) => (StatusCode::OK, headers, checkpoint).into_response(),
+        Err(problem) => problem.into_api(),
+    }
 }
 
 /// `GET /log/tile/…`

@@ -19,7 +19,7 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::{FromRequest, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use registry::access::Action;
 use wire::digest::Digest;
@@ -70,6 +70,8 @@ impl IntoResponse for PageProblem {
                     frame: Frame::bare(),
                     title,
                     message: capitalised(&problem.message),
+                    place: problem.place.clone(),
+                    sign_in: problem.status == StatusCode::FORBIDDEN,
                     hint: problem.hint.as_deref().map(capitalised),
                 };
                 let body = page.render().unwrap_or_else(|_| title.to_owned());
@@ -100,7 +102,9 @@ struct ProblemPage {
     frame: Frame,
     title: &'static str,
     message: String,
+    place: String,
     hint: Option<String>,
+    sign_in: bool,
 }
 
 /// One request for a page.
@@ -203,8 +207,8 @@ pub(crate) async fn assets(Path(name): Path<String>, request: Request) -> Respon
 }
 
 /// Any path that is none.
-pub(crate) async fn unknown() -> Response {
-    PageProblem::Problem(Problem::not_found("there is no such page")).into_response()
+pub(crate) async fn unknown(uri: Uri) -> Response {
+    PageProblem::Problem(Problem::not_found("there is no such page").at(uri.path())).into_response()
 }
 
 fn capitalised(text: &str) -> String {
@@ -214,3 +218,6 @@ fn capitalised(text: &str) -> String {
         None => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

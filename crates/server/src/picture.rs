@@ -176,7 +176,7 @@ fn paint(shapes: &[Shape], layout: &Layout) -> String {
     let _ = write!(
         svg,
         "<svg class=\"{class}\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
-         width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-labelledby=\"lineage-title\">\
+         width=\"{width:.0}\" height=\"{height:.0}\" role=\"group\" aria-labelledby=\"lineage-title\">\
          <title id=\"lineage-title\">Lineage, parents above children; the list below says the same in words</title>"
     );
     for edge in &layout.edges {
@@ -216,23 +216,19 @@ fn paint_box(svg: &mut String, shape: &Shape, x: f64, y: f64) {
     );
 }
 
-/// Breaks a label between words into at most two lines; what is too long is cut in the middle.
+/// Breaks a label between words, or behind `:` and `/`, into at most two lines; what is too long is cut in the middle.
 fn wrap(label: &str) -> Vec<String> {
-    let mut first = String::new();
-    let mut words = label.split_whitespace().peekable();
-    while let Some(word) = words.peek() {
-        let length = first.chars().count() + usize::from(!first.is_empty()) + word.chars().count();
-        if length > LABEL_MAX && !first.is_empty() {
+    let label = label.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut end = 0;
+    for word in label.split_inclusive([' ', ':', '/']) {
+        let longer = label[..end + word.len()].trim_end();
+        if longer.chars().count() > LABEL_MAX && end > 0 {
             break;
         }
-        if !first.is_empty() {
-            first.push(' ');
-        }
-        first.push_str(word);
-        words.next();
+        end += word.len();
     }
-    let rest = words.collect::<Vec<_>>().join(" ");
-    [first, rest].iter().filter(|line| !line.is_empty()).map(|line| shorten(line, LABEL_MAX)).collect()
+    let lines = [label[..end].trim_end(), label[end..].trim()];
+    lines.iter().filter(|line| !line.is_empty()).map(|line| shorten(line, LABEL_MAX)).collect()
 }
 
 /// A smooth line through layer points (column, layer), from the child's top up to the parent's bottom.

@@ -52,7 +52,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/server", "reader", "API: the log's name and key, and what the caller may do"),
     route("GET", "/api/v1/trusted_root.json", "reader", "API: the trust root for Sigstore clients"),
     route("POST", "/api/v1/statements", "publisher or deployer", "API: adds envelopes, or bundles of another log"),
-    route("GET", "/api/v1/statements", "reader", "API: statements about a digest with bundles, or the newest"),
+    route("GET", "/api/v1/statements", "reader", "API: statements about a digest, with payloads, or the newest"),
     route("GET", "/api/v1/statements/{digest}", "reader", "API: a statement by payload or envelope"),
     route("GET", "/api/v1/statements/{digest}/bundle", "reader", "API: its Sigstore bundle"),
     route("GET", "/api/v1/statements/{digest}/envelope", "reader", "API: its DSSE envelope"),
@@ -60,14 +60,17 @@ pub const ROUTES: &[Route] = &[
     route("PUT", "/api/v1/blobs/{digest}", "publisher or deployer", "API: stores a blob"),
     route("GET", "/api/v1/trees/{digest}", "reader", "API: a tree's manifest"),
     route("GET", "/api/v1/lineage", "reader", "API: the walk over the chain, back or forward"),
-    route("GET", "/api/v1/nodes", "reader", "API: finds nodes of the chain"),
+    route("GET", "/api/v1/edges", "reader", "API: the edges at some nodes, in pages"),
+    route("GET", "/api/v1/nodes", "reader", "API: nodes of the chain, by name or by how they begin"),
     route("GET", "/api/v1/artifacts", "reader", "API: artifacts, newest first"),
+    route("GET", "/api/v1/artifacts/{digest}", "reader", "API: an artifact"),
+    route("GET", "/api/v1/policies/{name}", "reader", "API: the newest policy of a name"),
     route("GET", "/api/v1/environments", "reader", "API: what is live where"),
     route("GET", "/api/v1/environments/{name}", "reader", "API: an environment with its history"),
     route("GET", "/api/v1/wait", "reader", "API: waits until the ledger has read a log entry"),
     route("GET", "/api/v1/tokens", "admin of *", "API: tokens by their digests"),
     route("POST", "/api/v1/tokens", "admin of *", "API: makes a token"),
-    route("DELETE", "/api/v1/tokens/{digest}", "admin of *", "API: revokes a token"),
+    route("DELETE", "/api/v1/tokens/{token}", "admin of *", "API: revokes a token, by digest or by name"),
     route("GET", "/healthz", "none", "whether statements can be taken"),
     route("GET", "/metrics", "reader", "counts in Prometheus' text format"),
     route("GET", "/", "reader", "page: newest artifacts and how far each came"),
@@ -108,20 +111,23 @@ fn api_router() -> Router<Arc<Server>> {
     Router::new()
         .route("/api/v1/server", get(api::meta::server))
         .route("/api/v1/trusted_root.json", get(api::meta::trusted_root))
-        .route("/api/v1/statements", get(api::statements::about).post(api::statements::add))
+        .route("/api/v1/statements", get(api::statements::list).post(api::statements::add))
         .route("/api/v1/statements/{digest}", get(api::statements::one))
         .route("/api/v1/statements/{digest}/bundle", get(api::statements::bundle))
         .route("/api/v1/statements/{digest}/envelope", get(api::statements::envelope))
         .route("/api/v1/blobs/{digest}", get(api::content::get_blob).put(api::content::put_blob))
         .route("/api/v1/trees/{digest}", get(api::content::tree))
         .route("/api/v1/lineage", get(api::chain::lineage))
+        .route("/api/v1/edges", get(api::chain::edges))
         .route("/api/v1/nodes", get(api::chain::nodes))
         .route("/api/v1/artifacts", get(api::chain::artifacts))
+        .route("/api/v1/artifacts/{digest}", get(api::chain::artifact_by_digest))
+        .route("/api/v1/policies/{name}", get(api::chain::policy))
         .route("/api/v1/environments", get(api::chain::environments))
         .route("/api/v1/environments/{name}", get(api::chain::environment))
         .route("/api/v1/wait", get(api::meta::wait))
         .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
-        .route("/api/v1/tokens/{digest}", axum::routing::delete(api::tokens::revoke))
+        .route("/api/v1/tokens/{token}", axum::routing::delete(api::tokens::revoke))
         .route("/api/{*path}", any(api::unknown))
 }
 

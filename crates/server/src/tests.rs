@@ -5,7 +5,9 @@ mod client;
 
 mod access;
 mod chain;
+mod conformance;
 mod dashboard;
 mod manifests;
 mod tools;
 mod uploads;
+mod witness;

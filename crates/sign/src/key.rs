@@ -10,6 +10,8 @@ use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use wire::digest::Digest;
 use wire::pem;
 
+use crate::note::NameError;
+
 /// A public key that can check signatures.
 #[derive(Clone)]
 pub struct PublicKey {
@@ -40,6 +42,9 @@ pub enum KeyError {
         /// `an ECDSA P-256 key`, `an Ed25519 key`
         expected: &'static str,
     },
+    /// A name that no key can have.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// The operating system gave no randomness.
     #[error("generating a key: no randomness")]
     Random,

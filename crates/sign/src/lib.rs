@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod key;
+
+pub mod cosignature;
 pub mod note;
 mod private_key;
 pub mod trust;

@@ -10,9 +10,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use wire::base64;
 use wire::digest::Digest;
-use wire::note::{Note, NoteError as FormError, Signature, is_key_name};
+use wire::note::{Note, NoteError as FormError, Signature, Vkey, is_key_name};
 
 use crate::key::PublicKey;
 use crate::private_key::LogKey;
@@ -59,14 +58,20 @@ pub struct VkeyError(String);
 #[error("`{0}` cannot name a key: it is empty, or has a space, a plus or a control character")]
 pub struct NameError(String);
 
+impl NameError {
+    pub(crate) fn of(name: &str) -> NameError {
+        NameError(name.chars().take(200).collect())
+    }
+}
+
 impl NoteKey {
     /// Names a key.
     pub fn new(name: &str, key: &PublicKey) -> Result<NoteKey, NameError> {
         if !is_key_name(name) {
-            return Err(NameError(name.chars().take(200).collect()));
+            return Err(NameError::of(name));
         }
         let id = match key.ed25519_bytes() {
-            Some(bytes) => Digest::of(&[name.as_bytes(), b"\n", &[ED25519], bytes].concat()),
+            Some(bytes) => Vkey::new(name, ED25519, bytes).digest(),
             None => key.id(),
         };
         Ok(NoteKey { name: name.to_owned(), key: key.clone(), id })
@@ -96,10 +101,9 @@ impl NoteKey {
 impl fmt::Display for NoteKey {
     /// Writes the vkey; for a key that is not Ed25519, which has none, the name and id alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}+{:08x}", self.name, u32::from_be_bytes(self.key_id()))?;
         match self.key.ed25519_bytes() {
-            Some(bytes) => write!(f, "+{}", base64::encode(&[&[ED25519], bytes].concat())),
-            None => Ok(()),
+            Some(bytes) => Vkey::new(&self.name, ED25519, bytes).fmt(f),
+            None => write!(f, "{}+{:08x}", self.name, u32::from_be_bytes(self.key_id())),
         }
     }
 }
@@ -119,14 +123,8 @@ impl FromStr for NoteKey {
 }
 
 fn parse_vkey(text: &str) -> Option<NoteKey> {
-    let (name, rest) = text.split_once('+')?;
-    let (_, key) = rest.split_once('+')?;
-    let key = base64::decode(key).ok()?;
-    let (&kind, bytes) = key.split_first()?;
-    let key = (kind == ED25519).then(|| PublicKey::from_ed25519_bytes(bytes).ok())??;
-    let key = NoteKey::new(name, &key).ok()?;
-    // The id is derived, so a text that disagrees with it is damaged.
-    (key.to_string() == text).then_some(key)
+    let vkey = Vkey::parse(text).filter(|vkey| vkey.kind == ED25519)?;
+    NoteKey::new(&vkey.name, &PublicKey::from_ed25519_bytes(&vkey.key).ok()?).ok()
 }
 
 impl VerifiedNote {

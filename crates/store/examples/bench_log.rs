@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bench_log append DIR BATCH STATEMENTS RUNS    durable appends, beside the same envelopes written to one file and synced
+//! bench_log open DIR STATEMENTS RUNS            the comparison with the seal, beside opening and closing the directory
 //! bench_log verify DIR COUNT RUNS               bundles opened, beside bare P-256 verifications of the same payload
 //! ```
 //!
@@ -24,7 +25,7 @@ use attest::predicate::publication::Publication;
 use serde_json::{Value, json};
 use sign::trust::{Identity, LogIdentity, Role, Trust};
 use sign::{LogKey, SigningKey};
-use store::home::{Home, Options};
+use store::home::{Held, Home, Options};
 use store::log::NewLog;
 use tlog::index::IndexKey;
 use tokio::runtime::Runtime;
@@ -45,8 +46,12 @@ fn main() -> Result<()> {
         ["append", directory, batch, statements, runs] => {
             append(Path::new(directory), batch.parse()?, statements.parse()?, runs.parse()?)
         }
+        ["open", directory, statements, runs] => open(Path::new(directory), statements.parse()?, runs.parse()?),
         ["verify", directory, count, runs] => verify(Path::new(directory), count.parse()?, runs.parse()?),
-        _ => Err("usage: bench_log append DIR BATCH STATEMENTS RUNS | bench_log verify DIR COUNT RUNS".into()),
+        _ => {
+            Err("usage: bench_log append DIR BATCH STATEMENTS RUNS | open DIR STATEMENTS RUNS | verify DIR COUNT RUNS"
+                .into())
+        }
     }
 }
 
@@ -54,6 +59,7 @@ fn main() -> Result<()> {
 struct Bench {
     runtime: Runtime,
     home: Home,
+    options: Options,
     trust: Arc<Trust>,
     key: SigningKey,
     made: u64,
@@ -90,7 +96,7 @@ impl Bench {
             Home::create(&data, &options, NewLog { origin, key: log_key, index_key }).await?;
             Home::open(&data, &options).await
         })?;
-        Ok(Bench { runtime, home, trust, key, made: 0 })
+        Ok(Bench { runtime, home, options, trust, key, made: 0 })
     }
 
     /// Signs statements that are like no other: publications of a manifest each.
@@ -137,6 +143,29 @@ fn append(directory: &Path, batch: usize, statements: usize, runs: usize) -> Res
         print_pair(ours, limit, written);
     }
     bench.runtime.block_on(bench.home.close())?;
+    Ok(fs::remove_dir_all(directory)?)
+}
+
+fn open(directory: &Path, statements: usize, runs: usize) -> Result<()> {
+    let mut bench = Bench::new(directory)?;
+    let envelopes = bench.sign(statements);
+    for batch in envelopes.chunks(1024) {
+        bench.runtime.block_on(bench.home.append(batch.to_vec(), now()))?;
+    }
+    bench.runtime.block_on(bench.home.close())?;
+    let data = directory.join("data");
+    let size = fs::metadata(data.join("ledger.sqlite"))?.len();
+    for _ in 0..runs {
+        let compared = timed(|| {
+            let held = bench.runtime.block_on(Held::take(&data, &bench.options.covered))?;
+            Ok(held.unchanged()?)
+        })?;
+        let whole = timed(|| {
+            bench.home = bench.runtime.block_on(Home::open(&data, &bench.options))?;
+            Ok(bench.runtime.block_on(bench.home.close())?)
+        })?;
+        print_pair(compared, whole, json!({"statements": statements, "ledger_bytes": size}));
+    }
     Ok(fs::remove_dir_all(directory)?)
 }
 

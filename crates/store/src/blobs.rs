@@ -12,12 +12,15 @@ use std::path::{Path, PathBuf};
 
 use wire::digest::{Algorithm, Digest, Hasher};
 
-use crate::durable::{self, Disk, FileError, Operation, Writer};
+use crate::durable::{self, Batch, Disk, FileError, Operation, Writer};
 
 /// The largest blob that a caller may allow: 1 TiB, which no file of a build reaches.
 pub const SIZE_MAX: u64 = 1 << 40;
 
 const BUFFER: usize = 256 * 1024;
+
+/// Nobody writes to a blob.
+const MODE: u32 = 0o444;
 
 /// The blob store of a data directory. Clones share it; any number of threads may read and put at once.
 #[derive(Clone)]
@@ -94,23 +97,27 @@ impl Blobs {
 
     /// Stores bytes under their SHA-256, and returns it once they are durable.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        let mut batch = Batch::new(&self.disk);
+        let digest = self.put_into(bytes, &mut batch)?;
+        batch.commit()?;
+        Ok(digest)
+    }
+
+    /// The same as part of a batch: the blob is durable once that is placed.
+    pub fn put_into(&self, bytes: &[u8], batch: &mut Batch) -> Result<Digest, BlobError> {
         let digest = Digest::of(bytes);
         let path = self.path(&digest);
         match durable::read_optional(&path, bytes.len() as u64) {
             // It may have been renamed a moment ago by another thread, and not be durable yet.
-            Ok(Some(stored)) if stored == bytes => self.disk.sync_directory(durable::parent(&path))?,
-            _ => {
-                let mut writer = self.writer(Algorithm::Sha256, SIZE_MAX)?;
-                writer.write(bytes)?;
-                writer.finish(Some(&digest))?;
-            }
+            Ok(Some(stored)) if stored == bytes => batch.take_along(&path),
+            _ => batch.write(path, bytes, MODE)?,
         }
         Ok(digest)
     }
 
     /// Starts a blob whose bytes come piece by piece; dropped unfinished, it leaves nothing.
     pub fn writer(&self, algorithm: Algorithm, size_max: u64) -> Result<BlobWriter, BlobError> {
-        let writer = self.disk.writer(0o444)?;
+        let writer = self.disk.writer(MODE)?;
         let size_max = size_max.min(SIZE_MAX);
         Ok(BlobWriter { blobs: self.clone(), writer, hasher: Hasher::new(algorithm), size: 0, size_max })
     }

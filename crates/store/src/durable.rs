@@ -4,6 +4,8 @@
 //! `rename` over the final name, `fsync` of the directory. A reader sees the old bytes or the new ones, never a mix;
 //! a crash leaves at most a file in the scratch directory, which the next opening removes.
 //!
+//! Several files that belong together go as a [`Batch`], with as few syncs as one.
+//!
 //! [`Disk`] is the only thing in this crate that changes files, so that a test can make each single step fail
 //! ([`Disk::with_faults`]). There is no trait and no in-memory disk: tests run on the real file system.
 
@@ -15,6 +17,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+mod batch;
+
+pub use batch::{Batch, ONE_BY_ONE_MAX, place_all, sync_written};
 
 /// The steps that can fail, and what a message calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +126,8 @@ struct Inner {
     /// Directories that this process knows to be durable. The lock is held while one is made, so that no thread
     /// puts a file into a directory whose own name could still be lost.
     made: Mutex<BTreeSet<PathBuf>>,
+    /// Directories with names that were placed or removed, and not made durable.
+    loose: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Disk {
@@ -140,7 +148,8 @@ impl Disk {
     }
 
     fn build(scratch: PathBuf, faults: Option<Arc<Faults>>) -> Disk {
-        Disk { inner: Arc::new(Inner { scratch, next: AtomicU64::new(0), faults, made: Mutex::default() }) }
+        let (made, loose) = (Mutex::default(), Mutex::default());
+        Disk { inner: Arc::new(Inner { scratch, next: AtomicU64::new(0), faults, made, loose }) }
     }
 
     /// Returns the scratch directory.
@@ -158,29 +167,17 @@ impl Disk {
         remove_tree(&self.inner.scratch)
     }
 
+    /// The same, but for the directory itself, which is about to be used again.
+    pub fn empty_scratch(&self) -> Result<(), FileError> {
+        let left = list(&self.inner.scratch)?;
+        left.iter().try_for_each(|name| remove_tree(&self.inner.scratch.join(name)))
+    }
+
     /// Makes `bytes` the content of `path`, atomically and durably. The directory must be there.
     pub fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
         let mut writer = self.writer(mode)?;
         writer.write(bytes)?;
         writer.commit(path)
-    }
-
-    /// The same for several files: all of them durable before the first gets its name, each directory synced once.
-    /// A crash may leave some renamed and some not.
-    pub fn replace_all(&self, files: &[(PathBuf, &[u8])], mode: u32) -> Result<(), FileError> {
-        let mut writers = Vec::with_capacity(files.len());
-        for (path, bytes) in files {
-            let mut writer = self.writer(mode)?;
-            writer.write(bytes)?;
-            writer.sync()?;
-            writers.push((writer, path));
-        }
-        let mut directories = BTreeSet::new();
-        for (writer, path) in writers {
-            writer.rename(path)?;
-            directories.insert(parent(path));
-        }
-        directories.into_iter().try_for_each(|directory| self.sync_directory(directory))
     }
 
     /// Starts a file that is written piece by piece; dropped before [`Writer::commit`] it leaves nothing.
@@ -207,23 +204,48 @@ impl Disk {
         // What is there may have been made by a process that died before it was durable.
         missing.extend(path.is_dir().then_some(path));
         for directory in missing.into_iter().rev().filter(|directory| !directory.as_os_str().is_empty()) {
-            self.step(Operation::MakeDirectory, directory, || match fs::create_dir(directory) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
-                other => other,
-            })?;
+            self.make_directory(directory)?;
             self.sync_directory(parent(directory))?;
         }
         made.insert(path.to_owned());
         Ok(())
     }
 
+    fn make_directory(&self, path: &Path) -> Result<(), FileError> {
+        self.step(Operation::MakeDirectory, path, || match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            other => other,
+        })
+    }
+
+    /// Whether this process knows a directory to be durable.
+    fn knows(&self, directory: &Path) -> bool {
+        self.inner.made.lock().unwrap_or_else(PoisonError::into_inner).contains(directory)
+    }
+
+    fn remember(&self, directories: BTreeSet<PathBuf>) {
+        self.inner.made.lock().unwrap_or_else(PoisonError::into_inner).extend(directories);
+    }
+
+    fn loosen(&self, directories: impl IntoIterator<Item = PathBuf>) {
+        self.inner.loose.lock().unwrap_or_else(PoisonError::into_inner).extend(directories);
+    }
+
+    fn loose(&self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut *self.inner.loose.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Removes a file, durably; one that is not there is as good as removed.
     pub fn remove(&self, path: &Path) -> Result<(), FileError> {
+        self.remove_file(path)?;
+        self.sync_directory(parent(path))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<(), FileError> {
         self.step(Operation::Remove, path, || match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
-        })?;
-        self.sync_directory(parent(path))
+        })
     }
 
     /// Removes an empty directory; one that is not there is as good as removed.
@@ -284,24 +306,39 @@ pub struct Writer {
 impl Writer {
     /// Appends bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        let half = self.disk.fault(Operation::Write, &self.path) == Fault::Fails;
-        let written = if half { &bytes[..bytes.len() / 2] } else { bytes };
+        let fault = self.disk.fault(Operation::Write, &self.path);
+        let written = if fault == Fault::Fails { &bytes[..bytes.len() / 2] } else { bytes };
         let result = self.file.write_all(written);
-        let result = if half { result.and(Err(io::Error::other("injected fault"))) } else { result };
+        let result = match fault {
+            Fault::None => result,
+            Fault::Fails | Fault::FailsButPersists => result.and(Err(io::Error::other("injected fault"))),
+        };
         result.map_err(|source| FileError::new(Operation::Write, &self.path, source))
     }
 
     /// Makes the bytes durable and gives them their name, over what had it before. The directory must be there.
-    pub fn commit(mut self, path: &Path) -> Result<(), FileError> {
+    pub fn commit(self, path: &Path) -> Result<(), FileError> {
         self.sync()?;
         let disk = self.disk.clone();
         self.rename(path)?;
         disk.sync_directory(parent(path))
     }
 
-    fn sync(&mut self) -> Result<(), FileError> {
-        let set_mode = || self.file.set_permissions(fs::Permissions::from_mode(self.mode));
-        set_mode().map_err(|source| FileError::new(Operation::SetAttributes, &self.path, source))?;
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn set_mode(&self) -> Result<(), FileError> {
+        let set = self.file.set_permissions(fs::Permissions::from_mode(self.mode));
+        set.map_err(|source| FileError::new(Operation::SetAttributes, &self.path, source))
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        self.set_mode()?;
         self.disk.step(Operation::SyncFile, &self.path, || self.file.sync_all())
     }
 

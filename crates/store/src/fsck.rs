@@ -28,7 +28,7 @@ use crate::blobs::{self, BlobError, Blobs};
 use crate::durable::{self, Disk, FileError};
 use crate::home::{NAMES, ROOT, data_roots};
 use crate::ledger::{LedgerError, blocking};
-use crate::seal::{self, Root, Seal, SealError};
+use crate::seal::{self, Root, Seal, SealError, Seen};
 use crate::trees::{self, Trees, TreesError};
 
 mod log;
@@ -280,21 +280,16 @@ fn check_tree(store: &Trees, blobs: &Blobs, digest: &Digest, report: &mut Report
 
 /// Compares the files of a root with the seal.
 fn check_sealed(seal: &Seal, root: &Root, report: &mut Report) -> Result<(), FsckError> {
-    let sealed = seal.files_of(&root.name);
-    let found: BTreeSet<String> = seal::walk(root)?.into_iter().collect();
-    for path in &found {
-        let at = root.path.join(path);
-        match (sealed.get(path.as_str()), seal::file_digest(&at)) {
+    for change in seal.changes(root)? {
+        let what = match (change.now, change.was) {
             // What has no business in the data directory was named already.
-            (None, _) if root.name == ROOT && !NAMES.contains(&first_part(path)) => {}
-            (None, _) => report.add(at, What::Unlisted),
-            (Some(expected), Ok(digest)) if *expected == digest => {}
-            (Some(_), Ok(_)) => report.add(at, What::Changed),
-            (Some(_), Err(error)) => report.add(at, What::Unreadable(error.to_string())),
-        }
-    }
-    for path in sealed.keys().filter(|path| !found.contains(**path)) {
-        report.add(root.path.join(path), What::Missing);
+            (_, None) if root.name == ROOT && !NAMES.contains(&first_part(&change.name)) => continue,
+            (Seen::Missing, _) => What::Missing,
+            (Seen::Bytes(_), Some(_)) => What::Changed,
+            (_, None) => What::Unlisted,
+            (Seen::Unreadable(why), Some(_)) => What::Unreadable(why),
+        };
+        report.add(change.path, what);
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! A data directory in use: held by one process, opened as a whole, and sealed when it is closed.
 //!
 //! ```text
-//! take the lock → remove the seal → remove what was left half-written → log → ledger        open
+//! take the lock → compare with the seal                                                     hold
+//! remove the seal → remove what was left half-written → log → ledger                        open
 //! ledger into one file → empty the lock file → seal of all that may change → give up        close
 //! ```
 //!
@@ -9,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use attest::VerifyError;
@@ -21,12 +23,16 @@ use wire::sigstore_bundle::{self, Bundle, BundleError};
 use wire::timestamp::Timestamp;
 
 use crate::blobs::{BlobError, Blobs};
-use crate::durable::{self, Disk, Faults, FileError};
-use crate::ledger::{self, Ledger, LedgerError, Sources, StatementRow, blocking};
+use crate::durable::{self, Batch, Disk, Faults, FileError};
+use crate::ledger::{Ledger, LedgerError, Sources, StatementRow, blocking};
 use crate::lock::{Lock, LockError};
 use crate::log::{Log, LogError, NewEntry, NewLog, Reader, STATEMENTS_MAX};
-use crate::seal::{Root, Seal};
+use crate::seal::{Change, Root};
 use crate::trees::{Trees, TreesError};
+
+mod held;
+
+pub use held::Held;
 
 /// First and only line of `VERSION`.
 pub const VERSION: &str = "assay data 1\n";
@@ -81,6 +87,8 @@ struct Inner {
     covered: Vec<Root>,
     /// `None` once closed.
     lock: Mutex<Option<Lock>>,
+    /// Whether the seal on disk accuses files, and nobody has accepted that yet.
+    stale: AtomicBool,
     /// Statements that wait for the next commit.
     waiting: Mutex<Vec<Waiting>>,
     /// Held by who commits, for himself and for all who wait.
@@ -121,6 +129,14 @@ pub enum HomeError {
         path: PathBuf,
         /// Its first line.
         found: String,
+    },
+    /// Files are not what they were when it was closed.
+    #[error("`{}` was changed since it was closed: {}", path.display(), names(changes))]
+    Changed {
+        /// The directory.
+        path: PathBuf,
+        /// What has changed, sorted by path; at least one.
+        changes: Vec<Change>,
     },
     /// Another process has it.
     #[error(transparent)]
@@ -200,44 +216,22 @@ impl Home {
         .await
     }
 
-    /// Opens a data directory: takes its lock, removes its seal, finishes what an interrupted process left, and brings
-    /// the ledger up to the log.
+    /// Opens a data directory: takes its lock, compares it with its seal and removes that, finishes what an interrupted
+    /// process left, and brings the ledger up to the log. Where something has changed, [`Held`] says what can be done.
     ///
     /// A log whose head outside is missing or newer can be read but not added to; see [`Home::ready`].
     pub async fn open(path: &Path, options: &Options) -> Result<Home, HomeError> {
-        Home::open_with(path, options, false).await
+        Held::take(path, &options.covered).await?.open(options).await
     }
 
     /// The same, with the ledger made again from log and blobs whatever is there: for one that is damaged.
     pub async fn open_reindexed(path: &Path, options: &Options) -> Result<Home, HomeError> {
-        Home::open_with(path, options, true).await
+        Held::take(path, &options.covered).await?.open_reindexed(options).await
     }
 
-    async fn open_with(path: &Path, options: &Options, fresh_ledger: bool) -> Result<Home, HomeError> {
-        let (owned, opened) = (path.to_owned(), options.clone());
-        let (disk, lock, log) = blocking(move || open_files(&owned, &opened)).await?;
-        if fresh_ledger {
-            ledger::remove_database(&path.join("ledger.sqlite"))?;
-        }
-        let blobs = Blobs::new(path.join("blobs"), disk.clone());
-        let trees = Trees::new(path.join("trees"), blobs.clone(), disk.clone());
-        trees.clear_staging()?;
-        let sources = Sources { log: log.reader().clone(), blobs: blobs.clone(), trust: Arc::clone(&options.trust) };
-        let ledger = Ledger::open(&path.join("ledger.sqlite"), &sources).await?;
-        let inner = Inner {
-            path: path.to_owned(),
-            disk,
-            blobs,
-            trees,
-            log,
-            sources,
-            ledger,
-            covered: options.covered.clone(),
-            lock: Mutex::new(Some(lock)),
-            waiting: Mutex::default(),
-            committing: tokio::sync::Mutex::new(()),
-        };
-        Ok(Home { inner: Arc::new(inner) })
+    /// Accepts the changes that [`Held::open_accepting`] has passed over: closing seals again.
+    pub fn accept(&self) {
+        self.inner.stale.store(false, Ordering::SeqCst);
     }
 
     /// Writes into the lock file where the server of this directory listens.
@@ -276,6 +270,11 @@ impl Home {
     /// Makes this directory's head the one outside, whatever that was; see [`Log::adopt`].
     pub fn adopt(&self) -> Result<(), HomeError> {
         Ok(self.inner.log.adopt()?)
+    }
+
+    /// Keeps a checkpoint with cosignatures; see [`Log::keep_cosigned`].
+    pub fn keep_cosigned(&self, text: &str) -> Result<bool, HomeError> {
+        Ok(self.inner.log.keep_cosigned(text)?)
     }
 
     /// Returns the ledger.
@@ -325,34 +324,46 @@ impl Home {
         Envelope::parse(&json).map_err(HomeError::Envelope)
     }
 
-    /// Makes the ledger again from log and blobs; returns how many log entries it has read.
-    pub async fn reindex(&self) -> Result<u64, HomeError> {
+    /// Makes again what is derived: hash tiles from the log's entries where they are damaged or missing, then the ledger
+    /// from log and blobs. Returns how many log entries it has read, and which tiles it has written.
+    pub async fn reindex(&self) -> Result<(u64, Vec<PathBuf>), HomeError> {
+        let log = self.inner.log.clone();
+        let repaired = match blocking(move || log.repair()).await {
+            // That nothing may be signed is no reason not to read.
+            Err(LogError::Refused(_)) => Vec::new(),
+            repaired => repaired?,
+        };
         let scratch = self.inner.path.join("reindex.sqlite");
-        Ok(self.inner.ledger.reindex(&scratch, &self.inner.sources).await?)
+        Ok((self.inner.ledger.reindex(&scratch, &self.inner.sources).await?, repaired))
     }
 
     /// Waits for a commit under way, writes the ledger into its one file, seals the directory and gives it up. Whoever
-    /// uses it afterwards gets an error; closing again does nothing.
+    /// uses it afterwards gets an error; closing again does nothing, or, after an error, tries again.
     pub async fn close(&self) -> Result<(), HomeError> {
         let _committing = self.inner.committing.lock().await;
-        let Some(mut lock) = self.lock().take() else { return Ok(()) };
+        // Kept until it is sealed: what failed for want of space can be asked for again.
+        if self.lock().is_none() {
+            return Ok(());
+        }
         self.inner.ledger.close().await?;
         let home = self.clone();
         blocking(move || {
-            lock.clear()?;
-            home.seal()
+            if let Some(lock) = home.lock().as_mut() {
+                lock.clear()?;
+            }
+            home.seal()?;
+            drop(home.lock().take());
+            Ok(())
         })
         .await
     }
 
     fn seal(&self) -> Result<(), HomeError> {
-        let inner = &self.inner;
-        inner.disk.clear_scratch()?;
-        let mut roots = data_roots(&inner.path);
-        roots.extend(inner.covered.iter().cloned());
-        let seal = Seal::make(&roots, inner.blobs.list()?, inner.trees.list()?)?;
-        inner.disk.replace(&inner.path.join("seal.json"), &seal.to_json(), 0o600)?;
-        Ok(inner.disk.clear_scratch()?)
+        let Inner { path, covered, blobs, trees, disk, stale, .. } = &*self.inner;
+        match stale.load(Ordering::SeqCst) {
+            true => Ok(disk.settle()?),
+            false => held::seal(path, covered, blobs, trees, disk),
+        }
     }
 
     fn bundle_now(&self, statement: &StatementRow) -> Result<Bundle, HomeError> {
@@ -460,18 +471,22 @@ impl Home {
         let mut fresh: BTreeMap<_, usize> = BTreeMap::new();
         let mut entries = Vec::new();
         let mut now = None;
+        let mut blobs = Batch::new(&self.inner.disk);
         for statement in &statements {
             let leaf = statement.entry.leaf.hash();
-            self.inner.blobs.put_bytes(&statement.json)?;
+            self.inner.blobs.put_into(&statement.json, &mut blobs)?;
             if !receipts.contains_key(&leaf) && !fresh.contains_key(&leaf) {
                 fresh.insert(leaf, entries.len());
                 entries.push(statement.entry.clone());
                 now = now.max(Some(statement.now));
             }
         }
-        if let Some(now) = now {
-            let new = self.inner.log.append(&entries, now)?;
-            receipts.extend(fresh.into_iter().map(|(leaf, at)| (leaf, new[at].clone())));
+        match now {
+            Some(now) => {
+                let new = self.inner.log.append(&entries, blobs, now)?;
+                receipts.extend(fresh.into_iter().map(|(leaf, at)| (leaf, new[at].clone())));
+            }
+            None => blobs.commit()?,
         }
         Ok(statements.iter().map(|statement| receipts[&statement.entry.leaf.hash()].clone()).collect())
     }
@@ -553,22 +568,14 @@ fn disk(path: &Path, options: &Options) -> Disk {
     }
 }
 
-fn open_files(path: &Path, options: &Options) -> Result<(Disk, Lock, Log), HomeError> {
-    let version = path.join("VERSION");
-    let Some(found) = durable::read_optional(&version, 4096)? else {
-        return Err(HomeError::NotAHome(path.to_owned()));
-    };
-    if found != VERSION.as_bytes() {
-        let found = String::from_utf8_lossy(&found).lines().next().unwrap_or_default().chars().take(60).collect();
-        return Err(HomeError::Version { path: version, found });
+/// Names the first of some changes, and how many more there are.
+fn names(changes: &[Change]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = changes.iter().take(SHOWN).map(Change::to_string).collect::<Vec<_>>().join(", ");
+    if changes.len() > SHOWN {
+        text.push_str(&format!(" and {} more", changes.len() - SHOWN));
     }
-    let lock = Lock::take(&path.join("lock"))?;
-    let disk = disk(path, options);
-    // The seal goes first: whatever happens from here on, nobody takes the directory for unchanged.
-    disk.remove(&path.join("seal.json"))?;
-    disk.clear_scratch()?;
-    let log = Log::open(&path.join("log"), &options.heads, &disk)?;
-    Ok((disk, lock, log))
+    text
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod dump;
 mod prepare;
 mod registry;
 mod rows;
+mod several;
 
 pub use chain::Page;
 pub use dump::TableDump;
@@ -42,6 +43,7 @@ pub use rows::{
     ArtifactRow, DeploymentRow, Elsewhere, GrantRow, ManifestRow, ObservationRow, PolicyRow, RunRow, StatementRow,
     TagMoveRow, TagRow, VerdictRow,
 };
+pub use several::EdgeCursor;
 
 use rows::FromRow;
 
@@ -96,6 +98,15 @@ pub enum LedgerError {
     /// The database failed, is damaged or was closed.
     #[error("asking the ledger")]
     Database(#[from] sqlx::Error),
+    /// It could not be written: no space, mostly. Nothing is lost: it follows the log from where it stands.
+    #[error("writing the ledger `{}`", path.display())]
+    Write {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
     /// It was made by a later program.
     #[error("opening the ledger")]
     Schema(#[from] schema::MigrateError),
@@ -180,7 +191,12 @@ impl Ledger {
             let batch = blocking(move || Batch::read(&sources, at, size_max)).await?;
             let pools = self.inner.pools.read().await;
             let mut connection = pools.write.acquire().await?;
-            batch.write(&mut connection).await?;
+            if let Err(error) = batch.write(&mut connection).await {
+                // SQLite may have rolled back by itself when the disk was full, and the driver does not know: the next
+                // transaction on this connection would see rows of this one. Another connection sees what is true.
+                drop(connection.close().await);
+                return Err(self.writing_failed(error));
+            }
             at = batch.next;
         }
     }
@@ -213,7 +229,14 @@ impl Ledger {
     /// Writes everything into the one file and lets go of it. Whoever asks afterwards gets an error.
     pub async fn close(&self) -> Result<(), LedgerError> {
         let _writing = self.inner.writing.lock().await;
-        self.inner.pools.write().await.close().await
+        self.inner.pools.write().await.close().await.map_err(|error| self.writing_failed(error))
+    }
+
+    fn writing_failed(&self, error: LedgerError) -> LedgerError {
+        match error {
+            LedgerError::Database(source) => LedgerError::Write { path: self.inner.path.clone(), source },
+            other => other,
+        }
     }
 
     /// Returns the statement whose log entry has that hash.

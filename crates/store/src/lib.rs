@@ -35,6 +35,8 @@ pub mod home;
 
 pub mod fsck;
 
+pub mod witness;
+
 #[cfg(test)]
 mod sample;
 

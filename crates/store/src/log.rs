@@ -6,18 +6,25 @@
 //!     staging/00000000000000000002-5f0c…   files of the step that led to `head`, while they are not all in place
 //!     tile/…                        C2SP tlog-tiles <https://c2sp.org/tlog-tiles>
 //!     checkpoint                    the newest checkpoint that readers see; its tiles are in place
+//!     cosigned                      the newest one with cosignatures of witnesses, if any were asked
 //! HEADS/<sha256 of origin>          the same as `head`, outside the data directory
 //! ```
 //!
-//! One append, and what a crash after each line leaves:
+//! One append, and what a crash after each line leaves. Names are durable before the next line begins:
 //!
-//! 1. stage: nothing has happened, the staged file is discarded.
-//! 2. head: the entries are in the log; the next opening does the rest.
-//! 3. outside head: the same. An older outside head that ours continues is moved on; a missing or newer one, or one of
-//!    another tree, means that this directory is not the newest copy of the log, and nothing is signed.
-//! 4. tiles, 5. checkpoint, 6. superseded partial tiles removed, 7. staged file removed: the same.
+//! 1. every file of all the lines below is written, without a name, and made durable: nothing has happened.
+//! 2. blobs and stage: nothing has happened, the staged file is discarded.
+//! 3. head: the entries are in the log; the next opening does the rest.
+//! 4. outside head, and tiles: the same. An older outside head that ours continues is moved on; a missing or newer one,
+//!    or one of another tree, means that this directory is not the newest copy of the log, and nothing is signed.
+//! 5. checkpoint, 6. superseded partial tiles removed, 7. staged file removed: the same.
 //!
-//! Opening runs 3 to 7 too, so that recovery is no code of its own. After any error the state on disk is read anew
+//! Lines 5 to 7 need no sync of their own: what a crash undoes of them is done again from the staged file, or by the
+//! next opening, which finds an older checkpoint, partial tiles that are beginnings of the present ones, or a staged
+//! file of a step that is complete. Only where a full tile supersedes a directory of partial ones, which nobody looks
+//! into again, the removal is made durable before the staged file goes. Closing makes durable what is left.
+//!
+//! Opening runs 4 to 7 too, so that recovery is no code of its own. After any error the state on disk is read anew
 //! before anything else is written.
 //!
 //! Of the partial tiles only those of the newest size are kept; narrower ones are their beginnings, and [`Reader::tile`]
@@ -30,13 +37,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sign::LogKey;
 use tlog::checkpoint::{Checkpoint, CheckpointError};
 use tlog::index::{IndexEntry, IndexError, IndexKey, Indexed};
-use tlog::tile::{TileError, TilePath, Tiles, WIDTH, parse_bundle, parse_hashes};
+use tlog::tile::{BUNDLE_SIZE_MAX, TileError, TilePath, Tiles, WIDTH, parse_bundle, parse_hashes};
 use tlog::{Head, HeadError, Leaf, Receipt, ReceiptError, Step, merkle, staging};
 use wire::digest::Digest;
 use wire::timestamp::Timestamp;
 
-use crate::durable::{self, Disk, FileError};
+use crate::durable::{self, Batch, Disk, FileError};
 
+mod cosigned;
 mod heads;
 mod read;
 
@@ -211,9 +219,9 @@ impl Log {
     /// Adds statements, each with its index entries right behind it, in one commit; returns their receipts in the same
     /// order once they are durable and published.
     ///
-    /// All are added or none. After an error they may be in the log all the same (the answer was lost, not the work):
-    /// who asks again must first look for them.
-    pub fn append(&self, entries: &[NewEntry], now: Timestamp) -> Result<Vec<Receipt>, LogError> {
+    /// `blobs` become durable before the entries that name them. All are added or none. After an error they may be in
+    /// the log all the same (the answer was lost, not the work): who asks again must first look for them.
+    pub fn append(&self, entries: &[NewEntry], blobs: Batch, now: Timestamp) -> Result<Vec<Receipt>, LogError> {
         if entries.len() > STATEMENTS_MAX {
             return Err(LogError::TooMany(entries.len()));
         }
@@ -224,11 +232,12 @@ impl Log {
         };
         if entries.is_empty() {
             *state = State::Ready(head);
+            blobs.commit()?;
             return Ok(Vec::new());
         }
         let (leaves, positions) = self.leaves(entries, head.size(), now);
         let step = tlog::step(&head, &leaves, &self.inner.key);
-        self.commit(&head, &step)?;
+        self.commit(&head, &step, blobs)?;
         let receipts = entries.iter().zip(&positions).map(|(entry, index)| step.receipt(*index, entry.leaf.bytes()));
         let receipts = receipts.collect();
         *state = State::Ready(Box::new(step.head));
@@ -277,17 +286,28 @@ impl Log {
     }
 
     /// Makes a step durable; the order is the module's.
-    fn commit(&self, head: &Head, step: &Step) -> Result<(), LogError> {
+    fn commit(&self, head: &Head, step: &Step, blobs: Batch) -> Result<(), LogError> {
+        let disk = &self.inner.disk;
         let outside = self.inner.heads.hold()?;
         outside.expect(&head.checkpoint(), self.reader().note_key())?;
-        self.inner.disk.make_directories(&self.path("staging"))?;
+        let mut first = blobs;
         for (path, bytes) in &step.stage {
-            self.inner.disk.replace(&self.path(path), bytes, 0o644)?;
+            first.write(self.path(path), bytes, 0o644)?;
         }
-        self.inner.disk.replace(&self.path("head"), step.checkpoint.as_bytes(), 0o644)?;
-        outside.replace(&step.checkpoint)?;
-        self.write_tiles(&step.publish)?;
-        self.publish(&step.checkpoint, step.head.size(), &step.publish)
+        let mut head = Batch::new(disk);
+        head.write(self.path("head"), step.checkpoint.as_bytes(), 0o644)?;
+        let outside_head = outside.write(&step.checkpoint)?;
+        let tiles = self.tiles(&step.publish)?;
+        let mut checkpoint = Batch::new(disk);
+        checkpoint.write(self.path(staging::CHECKPOINT), step.checkpoint.as_bytes(), 0o644)?;
+        durable::sync_written(&[&first, &head, &outside_head, &tiles, &checkpoint])?;
+
+        first.place()?;
+        head.place()?;
+        durable::place_all([outside_head, tiles])?;
+        checkpoint.place_loosely()?;
+        self.reader().show(&step.checkpoint, step.head.size());
+        self.clean_up(&step.publish)
     }
 
     /// Reads the directory and finishes what was begun: the same steps as in [`Log::commit`], from the head on.
@@ -296,12 +316,37 @@ impl Log {
         let reader = self.reader();
         let (text, head) = reader.read_checkpoint("head")?;
         let staged = self.staged(&head)?;
-        self.write_tiles(&staged)?;
-        let restored = Head::restore(&head, &mut |path| reader.read_tile(path))?;
+        self.tiles(&staged)?.commit()?;
+        let restored = restore(&head, reader)?;
         let outside = self.inner.heads.hold()?;
         outside.advance(&text, &head, reader.note_key(), &mut |size| reader.root_at(size))?;
         self.publish(&text, head.size, &staged)?;
         Ok(Box::new(restored))
+    }
+
+    /// Makes hash tiles again that are missing or damaged, from the entries that the published checkpoint signs; returns
+    /// their paths. Entries that do not lead to its root are an error, and nothing is written: only a copy helps them.
+    pub fn repair(&self) -> Result<Vec<PathBuf>, LogError> {
+        let mut state = self.state();
+        let reader = self.reader();
+        let (_, checkpoint) = reader.read_checkpoint(staging::CHECKPOINT)?;
+        let mut fetch = |path: &str| reader.read_tile(path);
+        Head::derive(&checkpoint, &mut fetch, &mut |_, _| Ok(()))?;
+        let mut repaired = Vec::new();
+        let mut batch = Batch::new(&self.inner.disk);
+        Head::derive(&checkpoint, &mut fetch, &mut |tile, bytes| {
+            let path = self.path(&tile.to_string());
+            if durable::read_optional(&path, BUNDLE_SIZE_MAX as u64).ok().flatten().as_deref() != Some(bytes) {
+                batch.write(path.clone(), bytes, 0o444)?;
+                repaired.push(path);
+            }
+            Ok(())
+        })?;
+        batch.commit()?;
+        *state = State::Unknown;
+        let head = self.load(&mut state)?;
+        *state = State::Ready(head);
+        Ok(repaired)
     }
 
     /// Returns the files staged for `head`; none if they are gone, or are not what leads to it.
@@ -319,40 +364,44 @@ impl Log {
             self.inner.disk.replace(&self.path(staging::CHECKPOINT), checkpoint.as_bytes(), 0o644)?;
             self.reader().show(checkpoint, size);
         }
-        self.remove_superseded(files)?;
-        self.discard_staged()
+        // Partial tiles may be back whose removal a crash has undone.
+        let mut edge = TilePath::edge(size).filter(|path| self.path(&path.to_string()).is_file());
+        edge.try_for_each(|path| self.remove_superseded(path))?;
+        self.clean_up(files)
     }
 
-    fn write_tiles(&self, files: &[(String, Vec<u8>)]) -> Result<(), LogError> {
-        let mut tiles = Vec::new();
+    fn tiles(&self, files: &[(String, Vec<u8>)]) -> Result<Batch, LogError> {
+        let mut tiles = Batch::new(&self.inner.disk);
         for (path, bytes) in files.iter().filter(|(path, _)| path != staging::CHECKPOINT) {
-            let path = self.path(path);
-            self.inner.disk.make_directories(durable::parent(&path))?;
-            tiles.push((path, bytes.as_slice()));
+            tiles.write(self.path(path), bytes, 0o444)?;
         }
-        Ok(self.inner.disk.replace_all(&tiles, 0o444)?)
+        Ok(tiles)
     }
 
-    /// Removes the partial tiles that the published ones contain.
-    fn remove_superseded(&self, files: &[(String, Vec<u8>)]) -> Result<(), LogError> {
-        for path in files.iter().filter_map(|(path, _)| path.parse::<TilePath>().ok()) {
-            let directory = self.path(&path.partial_directory());
-            for width in durable::list(&directory)? {
-                if !path.is_partial() || width != path.width().to_string() {
-                    self.inner.disk.remove(&directory.join(width))?;
-                }
-            }
-            if !path.is_partial() {
-                self.inner.disk.remove_directory(&directory)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn discard_staged(&self) -> Result<(), LogError> {
+    /// Removes what published files have made superfluous.
+    fn clean_up(&self, files: &[(String, Vec<u8>)]) -> Result<(), LogError> {
+        let mut tiles = files.iter().filter_map(|(path, _)| path.parse::<TilePath>().ok());
+        tiles.try_for_each(|path| self.remove_superseded(path))?;
         let directory = self.path("staging");
         let staged = durable::list(&directory)?;
-        Ok(staged.iter().try_for_each(|name| self.inner.disk.remove(&directory.join(name)))?)
+        Ok(staged.iter().try_for_each(|name| self.inner.disk.remove_loosely(&directory.join(name)))?)
+    }
+
+    /// Removes the partial tiles that a published one contains.
+    fn remove_superseded(&self, path: TilePath) -> Result<(), LogError> {
+        let disk = &self.inner.disk;
+        let directory = self.path(&path.partial_directory());
+        let widths = durable::list(&directory)?;
+        for width in widths.iter().filter(|width| !path.is_partial() || **width != path.width().to_string()) {
+            disk.remove_loosely(&directory.join(width))?;
+        }
+        if !path.is_partial() {
+            if !widths.is_empty() {
+                disk.sync_directory(&directory)?;
+            }
+            disk.remove_directory(&directory)?;
+        }
+        Ok(())
     }
 
     fn path(&self, relative: &str) -> PathBuf {
@@ -367,6 +416,16 @@ impl Log {
             *state = State::Unknown;
             state
         })
+    }
+}
+
+/// Reads the end of the log. Where its hash tiles are damaged or missing, it is computed from the entries: what can be
+/// derived is no reason to stand still. `fsck` names such tiles, and [`Log::repair`] writes them again.
+fn restore(head: &Checkpoint, reader: &Reader) -> Result<Head, LogError> {
+    let mut fetch = |path: &str| reader.read_tile(path);
+    match Head::restore(head, &mut fetch) {
+        Ok(restored) => Ok(restored),
+        Err(error) => Head::derive(head, &mut fetch, &mut |_, _| Ok(())).map_err(|_| error.into()),
     }
 }
 

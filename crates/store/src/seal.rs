@@ -13,6 +13,7 @@
 //! better witness stand as names only (blobs and trees: their digest) or not at all (log tiles: the log's root).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,44 @@ pub struct Sealed {
     pub path: String,
     /// Digest of its bytes.
     pub digest: Digest,
+}
+
+/// A file that is not what its seal says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// Where it is, or should be.
+    pub path: PathBuf,
+    /// Name of its root.
+    pub root: String,
+    /// Path below the root.
+    pub name: String,
+    /// Digest of its bytes by the seal; `None` if it was not there.
+    pub was: Option<Digest>,
+    /// What it is now.
+    pub now: Seen,
+}
+
+/// What was seen of a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Seen {
+    /// It is missing.
+    Missing,
+    /// It has bytes of this digest.
+    Bytes(Digest),
+    /// It could not be read.
+    Unreadable(String),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ", self.path.display())?;
+        match (&self.now, self.was) {
+            (Seen::Missing, _) => f.write_str("is missing"),
+            (Seen::Bytes(_), Some(_)) => f.write_str("has changed"),
+            (Seen::Bytes(_), None) => f.write_str("does not belong here"),
+            (Seen::Unreadable(why), _) => write!(f, "can't be read: {why}"),
+        }
+    }
 }
 
 /// Why there is no seal to go by.
@@ -133,6 +172,24 @@ impl Seal {
     pub fn read(path: &Path) -> Result<Seal, SealError> {
         let json = durable::read_optional(path, SIZE_MAX)?.ok_or(SealError::Missing)?;
         Seal::parse(&json)
+    }
+
+    /// Compares the files below a root with what they were, and returns those that differ.
+    pub fn changes(&self, root: &Root) -> Result<Vec<Change>, FileError> {
+        let mut sealed = self.files_of(&root.name);
+        let mut changes = Vec::new();
+        let change =
+            |name: String, was, now| Change { path: root.path.join(&name), root: root.name.clone(), name, was, now };
+        for name in walk(root)? {
+            let was = sealed.remove(name.as_str());
+            match file_digest(&root.path.join(&name)) {
+                Ok(digest) if was == Some(digest) => {}
+                Ok(digest) => changes.push(change(name, was, Seen::Bytes(digest))),
+                Err(error) => changes.push(change(name, was, Seen::Unreadable(error.to_string()))),
+            }
+        }
+        changes.extend(sealed.into_iter().map(|(name, was)| change(name.to_owned(), Some(was), Seen::Missing)));
+        Ok(changes)
     }
 
     /// Returns the sealed files of one root, by path.

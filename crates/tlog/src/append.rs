@@ -92,6 +92,9 @@ pub struct Step {
     log: NoteKey,
 }
 
+/// Who takes hash tiles; see [`Head::derive`].
+pub type TileSink<'a, E> = &'a mut dyn FnMut(TilePath, &[u8]) -> Result<(), E>;
+
 impl Leaf {
     /// Takes an entry's bytes.
     pub fn new(bytes: Vec<u8>) -> Result<Leaf, LeafError> {
@@ -145,6 +148,37 @@ impl Head {
         match damaged {
             Some(at) => Err(HeadError::Entry { origin, index: size - size % WIDTH + at as u64 }),
             None => Ok(head),
+        }
+    }
+
+    /// Computes the end of a log anew from its entries alone, and gives `tile` each hash tile of it, the full ones first;
+    /// then checks that they lead to the checkpoint's root. Whoever wants to write the tiles asks twice: before the first
+    /// call has returned, nobody knows whether they are right.
+    pub fn derive<E: std::error::Error + 'static>(
+        checkpoint: &Checkpoint,
+        fetch: &mut dyn FnMut(&str) -> Result<Vec<u8>, E>,
+        tile: TileSink<'_, E>,
+    ) -> Result<Head, HeadError<E>> {
+        let Checkpoint { origin, size, root } = checkpoint.clone();
+        let mut head = Head::empty(&origin);
+        let mut give = |files: Vec<(TilePath, Vec<u8>)>| {
+            let mut hashes = files.into_iter().filter(|(path, _)| path.level().is_some());
+            hashes.try_for_each(|(path, bytes)| {
+                tile(path, &bytes).map_err(|source| TileError::Fetch { path: path.to_string(), source })
+            })
+        };
+        for index in 0..size.div_ceil(WIDTH) {
+            let mut full = Vec::new();
+            for entry in Tiles::new(size, fetch).bundle(index)? {
+                head.push(&Leaf(entry), &mut full);
+            }
+            give(full)?;
+        }
+        give(head.partial(0))?;
+        head.root = head.edge_root();
+        match head.size == size && head.root == root {
+            true => Ok(head),
+            false => Err(HeadError::Root { origin, size }),
         }
     }
 

@@ -15,6 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wire::digest::{Digest, hmac_sha256};
+use wire::sigstore_bundle::KindVersion;
 use wire::timestamp::Timestamp;
 use zeroize::Zeroizing;
 
@@ -161,6 +162,11 @@ impl IndexEntry {
     /// Returns the leaf.
     pub fn to_leaf(&self) -> Leaf {
         Leaf::new(wire::jcs::to_vec(self)).expect("an index entry of at most 900 subjects fits a leaf")
+    }
+
+    /// Names this kind of entry where a proof says what its leaf is; no client but ours knows it.
+    pub fn kind_version() -> KindVersion {
+        KindVersion { kind: "assayIndex".to_owned(), version: VERSION.to_string() }
     }
 
     /// Whether a leaf claims to be an index entry of any version, and is not a Sigstore entry.

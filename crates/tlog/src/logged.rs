@@ -5,7 +5,8 @@
 //! know has signed.
 
 use sign::PublicKey;
-use sign::trust::Trust;
+use sign::note::NoteKey;
+use sign::trust::{LogIdentity, Trust};
 use wire::digest::Digest;
 use wire::dsse::Envelope;
 use wire::rekor::{Body, BodyError};
@@ -14,6 +15,7 @@ use wire::timestamp::Timestamp;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::entry::{self, EntryError};
+use crate::index::{IndexEntry, IndexError};
 use crate::merkle::{self, Hash, ProofError};
 
 /// The fact that something stands in a trusted log. Only [`verify`] and [`verify_blob`] make one.
@@ -24,6 +26,7 @@ pub struct Logged {
     index: u64,
     size: u64,
     key_id: Digest,
+    checkpoint: String,
 }
 
 /// Why an entry does not show that something is logged.
@@ -53,6 +56,17 @@ pub enum LogError {
         stated: String,
         /// What the body says.
         found: String,
+    },
+    /// `canonicalizedBody` is no index entry.
+    #[error("reading an index entry")]
+    IndexEntry(#[from] IndexError),
+    /// An index entry that does not stand right after the entry that it is about.
+    #[error("index entry {index} is about entry {entry}, which it does not follow")]
+    Apart {
+        /// Position of the index entry.
+        index: u64,
+        /// Position that it names.
+        entry: u64,
     },
     /// The body belongs to other content.
     #[error("comparing a log entry with the content")]
@@ -114,6 +128,12 @@ impl Logged {
         self.size
     }
 
+    /// Returns the signed note of that tree: the log's signature is good; cosignatures under it are checked by
+    /// [`crate::quorum::Quorum::check`].
+    pub fn checkpoint(&self) -> &str {
+        &self.checkpoint
+    }
+
     /// Returns the id of the key that the entry names as the signer's.
     pub fn key_id(&self) -> &Digest {
         &self.key_id
@@ -145,53 +165,80 @@ pub fn verify_blob(
     })
 }
 
+/// Checks that an index entry stands in a trusted log, right after the entry that it is about, and returns it: the log's
+/// own word for when it took which envelope. The log's key must count at that time.
+///
+/// `entry` is what [`crate::Receipt::to_index_entry`] makes.
+pub fn verify_index(entry: &TransparencyLogEntry, trust: &Trust) -> Result<IndexEntry, LogError> {
+    let log = trusted(entry, trust)?;
+    let found = IndexEntry::parse(&entry.canonicalized_body)?;
+    check_kind(&entry.kind_version, &IndexEntry::kind_version())?;
+    if !log.is_valid(found.time) {
+        return Err(LogError::NotValid { origin: log.origin.clone(), now: found.time });
+    }
+    if found.entry.checked_add(1) != Some(entry.log_index) {
+        return Err(LogError::Apart { index: entry.log_index, entry: found.entry });
+    }
+    included(entry, &log.note_key())?;
+    Ok(found)
+}
+
 fn check(
     entry: &TransparencyLogEntry,
     trust: &Trust,
     now: Timestamp,
     content: impl FnOnce(&Body) -> Result<PublicKey, EntryError>,
 ) -> Result<Logged, LogError> {
-    // 1. A log that we trust, now.
-    let log_id = &entry.log_id.key_id;
-    let log = trust.log(log_id).ok_or_else(|| LogError::UnknownLog(readable_id(log_id)))?;
+    // 1. A log that we trust, now, and nothing that nobody signs.
+    let log = trusted(entry, trust)?;
     if !log.is_valid(now) {
         return Err(LogError::NotValid { origin: log.origin.clone(), now });
     }
 
-    // 2. Nothing that nobody signs.
+    // 2. The leaf is about this content.
+    let body = Body::parse(&entry.canonicalized_body)?;
+    check_kind(&entry.kind_version, &body.kind_version())?;
+    let key = content(&body)?;
+
+    // 3. The leaf is in the log.
+    let checkpoint = included(entry, &log.note_key())?;
+    Ok(Logged {
+        origin: checkpoint.origin,
+        log_id: *log.note_key().log_id(),
+        index: entry.log_index,
+        size: checkpoint.size,
+        key_id: key.id(),
+        checkpoint: entry.inclusion_proof.checkpoint.envelope.clone(),
+    })
+}
+
+/// Returns the log that an entry names; refuses what an entry claims and nobody signs.
+fn trusted<'t>(entry: &TransparencyLogEntry, trust: &'t Trust) -> Result<&'t LogIdentity, LogError> {
+    let log_id = &entry.log_id.key_id;
+    let log = trust.log(log_id).ok_or_else(|| LogError::UnknownLog(readable_id(log_id)))?;
     if entry.integrated_time != 0 {
         return Err(LogError::Unsigned("integratedTime"));
     }
     if entry.inclusion_promise.is_some() {
         return Err(LogError::Unsigned("inclusionPromise"));
     }
+    Ok(log)
+}
 
-    // 3. The leaf is about this content.
-    let body = Body::parse(&entry.canonicalized_body)?;
-    check_kind(&entry.kind_version, &body.kind_version())?;
-    let key = content(&body)?;
-
-    // 4. The checkpoint is the log's, and the proof's root and size are the checkpoint's.
+/// Checks that the checkpoint is the log's, that the proof's root and size are the checkpoint's, and that the leaf
+/// leads to that root.
+fn included(entry: &TransparencyLogEntry, log: &NoteKey) -> Result<Checkpoint, LogError> {
     let proof = &entry.inclusion_proof;
     if entry.log_index != proof.log_index {
         return Err(LogError::Index { entry: entry.log_index, proof: proof.log_index });
     }
-    let checkpoint = Checkpoint::open(&proof.checkpoint.envelope, &log.note_key())?;
+    let checkpoint = Checkpoint::open(&proof.checkpoint.envelope, log)?;
     check_stated(proof, &checkpoint)?;
-
-    // 5. The leaf leads to that root.
     let hashes = proof.hashes.iter().map(|bytes| to_hash(bytes, "hashes")).collect::<Result<Vec<_>, _>>()?;
     let leaf = merkle::leaf_hash(&entry.canonicalized_body);
     merkle::verify_inclusion(proof.log_index, checkpoint.size, &leaf, &hashes, &checkpoint.root)
         .map_err(|source| LogError::Proof { index: proof.log_index, source })?;
-
-    Ok(Logged {
-        origin: checkpoint.origin,
-        log_id: *log.note_key().log_id(),
-        index: proof.log_index,
-        size: checkpoint.size,
-        key_id: key.id(),
-    })
+    Ok(checkpoint)
 }
 
 fn check_kind(stated: &KindVersion, found: &KindVersion) -> Result<(), LogError> {

@@ -3,9 +3,10 @@
 use sign::note::NoteKey;
 use wire::digest::Digest;
 use wire::rekor::{Body, BodyError};
-use wire::sigstore_bundle::{Checkpoint as CheckpointText, InclusionProof, LogId, TransparencyLogEntry};
+use wire::sigstore_bundle::{Checkpoint as CheckpointText, InclusionProof, KindVersion, LogId, TransparencyLogEntry};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::index::{IndexEntry, IndexError};
 use crate::merkle::{self, Hash, ProofError};
 use crate::tile::{TileError, Tiles};
 
@@ -70,10 +71,20 @@ impl Receipt {
 
     /// Returns the entry of a Sigstore bundle. Fails for entries of kinds that bundles do not have, such as our index.
     pub fn to_log_entry(&self) -> Result<TransparencyLogEntry, BodyError> {
-        Ok(TransparencyLogEntry {
+        Ok(self.entry(Body::parse(&self.body)?.kind_version()))
+    }
+
+    /// Returns an entry of our index in the same form; [`crate::verify_index`] reads it. Fails for any other entry.
+    pub fn to_index_entry(&self) -> Result<TransparencyLogEntry, IndexError> {
+        IndexEntry::parse(&self.body)?;
+        Ok(self.entry(IndexEntry::kind_version()))
+    }
+
+    fn entry(&self, kind_version: KindVersion) -> TransparencyLogEntry {
+        TransparencyLogEntry {
             log_index: self.index,
             log_id: LogId { key_id: self.log_id.bytes().to_vec() },
-            kind_version: Body::parse(&self.body)?.kind_version(),
+            kind_version,
             integrated_time: 0,
             inclusion_promise: None,
             inclusion_proof: InclusionProof {
@@ -84,7 +95,7 @@ impl Receipt {
                 checkpoint: CheckpointText { envelope: self.checkpoint.clone() },
             },
             canonicalized_body: self.body.clone(),
-        })
+        }
     }
 }
 

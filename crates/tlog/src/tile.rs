@@ -120,6 +120,13 @@ impl TilePath {
         });
         entries.chain(hashes)
     }
+
+    /// Returns the partial files of a log of `size` entries: the last bundle, and the last tile of each level.
+    pub fn edge(size: u64) -> impl Iterator<Item = TilePath> {
+        let hashes = (0..=7u8)
+            .filter_map(move |level| TilePath::hashes(level, (size >> (u32::from(level) * HEIGHT)) / WIDTH, size));
+        TilePath::entries(size / WIDTH, size).into_iter().chain(hashes)
+    }
 }
 
 impl fmt::Display for TilePath {

@@ -16,3 +16,6 @@ pub fn to_vec<T: Serialize>(value: &T) -> Vec<u8> {
 pub fn parse_array(text: &str) -> Option<Vec<serde_json::Value>> {
     serde_json::from_str(text).ok()
 }
+
+#[cfg(test)]
+mod tests;

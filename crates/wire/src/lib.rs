@@ -20,6 +20,10 @@ pub mod test_result;
 pub mod vsa;
 
 pub mod note;
+pub mod tlog_policy;
+pub mod tlog_proof;
+pub mod tlog_witness;
+
 pub mod rekor;
 pub mod sigstore_bundle;
 pub mod trusted_root;

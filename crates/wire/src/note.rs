@@ -10,9 +10,10 @@
 //! — example.org/log nUv1fkyC7Qi…
 //! ```
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::base64;
+use crate::digest::Digest;
 
 /// The largest note that is read: a checkpoint has 200 bytes and a witness line 150.
 pub const SIZE_MAX: usize = 64 << 10;
@@ -83,8 +84,8 @@ impl Note {
     }
 }
 
-impl std::fmt::Display for Note {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.body)?;
         f.write_char('\n')?;
         for signature in &self.signatures {
@@ -105,6 +106,56 @@ impl Signature {
             key_id: *key_id,
             bytes: bytes.to_vec(),
         })
+    }
+}
+
+/// A key that checks signature lines, in its text form; what kind of key it is, its first byte says.
+///
+/// ```text
+/// PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vkey {
+    /// Its name: not empty, no space, no plus.
+    pub name: String,
+    /// The signature type: `1` Ed25519, `4` and `6` cosignatures of Ed25519 and ML-DSA-44.
+    pub kind: u8,
+    /// The public key's bytes, without the type.
+    pub key: Vec<u8>,
+}
+
+impl Vkey {
+    /// Names a key.
+    pub fn new(name: &str, kind: u8, key: &[u8]) -> Vkey {
+        Vkey { name: name.to_owned(), kind, key: key.to_vec() }
+    }
+
+    /// Parses the text form; `None` where it is none, or its id is not that of the key.
+    pub fn parse(text: &str) -> Option<Vkey> {
+        let (name, rest) = text.split_once('+')?;
+        let (_, key) = rest.split_once('+')?;
+        let key = base64::decode(key).ok()?;
+        let (&kind, key) = key.split_first()?;
+        let vkey = Vkey::new(name, kind, key);
+        // The id is derived, so a text that disagrees with it is damaged.
+        (is_key_name(name) && !key.is_empty() && vkey.to_string() == text).then_some(vkey)
+    }
+
+    /// Returns the whole digest that the key's id is cut from.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&[self.name.as_bytes(), b"\n", &[self.kind], &self.key].concat())
+    }
+
+    /// Returns the key's id, as signature lines have it.
+    pub fn key_id(&self) -> [u8; 4] {
+        *self.digest().bytes().first_chunk().expect("a digest has more than four bytes")
+    }
+}
+
+impl fmt::Display for Vkey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = u32::from_be_bytes(self.key_id());
+        write!(f, "{}+{id:08x}+{}", self.name, base64::encode(&[&[self.kind], &self.key[..]].concat()))
     }
 }
 
@@ -156,6 +207,23 @@ mod tests {
         let many = format!("a\n\n{}", "— k AAAAAAA=\n".repeat(SIGNATURES_MAX + 1));
         assert_eq!(Note::parse(&many), Err(NoteError::Count(SIGNATURES_MAX + 1)));
         assert_eq!(Note::parse(&"a".repeat(SIZE_MAX + 1)), Err(NoteError::Size(SIZE_MAX + 1)));
+    }
+
+    #[test]
+    fn keys_have_one_spelling() {
+        const VKEY: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        let vkey = Vkey::parse(VKEY).expect("the example of the specification");
+        assert_eq!((vkey.kind, vkey.key.len(), vkey.key_id()), (1, 32, [0xc7, 0x4f, 0x20, 0xa3]));
+        assert_eq!(vkey.to_string(), VKEY);
+        for bad in
+            ["", "a", "a+b", "a+c74f20a3+", "a+00000000+AQ==", &VKEY.replace("c74f", "C74F"), &format!("{VKEY}=")]
+        {
+            assert_eq!(Vkey::parse(bad), None, "{bad}");
+        }
+        Mutator::new(4).each(5_000, VKEY.as_bytes(), |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            assert!(Vkey::parse(&text).is_none_or(|vkey| vkey.to_string() == text));
+        });
     }
 
     #[test]

@@ -133,7 +133,10 @@ impl FromStr for Purl {
             qualifiers: parse_qualifiers(qualifiers.unwrap_or_default()).ok_or_else(|| malformed("qualifier"))?,
             subpath: subpath.filter(|text| !text.is_empty()),
         };
-        Ok(purl.by_type())
+        let purl = purl.by_type();
+        // Printing encodes what may stand plain in what is read: what is taken must be readable again.
+        let printed = purl.to_string().len();
+        if printed > SIZE_MAX { Err(PurlError::Size(printed)) } else { Ok(purl) }
     }
 }
 

@@ -289,6 +289,9 @@ struct MaterialWire {
     public_key: Option<HintWire>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     certificate: Option<RawBytes>,
+    /// The third of the three; v0.3 forbids it.
+    #[serde(default, skip_serializing)]
+    x509_certificate_chain: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     tlog_entries: Vec<TransparencyLogEntry>,
     #[serde(default)]
@@ -324,6 +327,7 @@ impl From<VerificationMaterial> for MaterialWire {
         MaterialWire {
             public_key,
             certificate,
+            x509_certificate_chain: None,
             tlog_entries: material.tlog_entries,
             timestamp_verification_data: Some(TimestampsWire { rfc3161_timestamps: material.timestamps }),
         }
@@ -334,6 +338,9 @@ impl TryFrom<MaterialWire> for VerificationMaterial {
     type Error = &'static str;
 
     fn try_from(wire: MaterialWire) -> Result<VerificationMaterial, &'static str> {
+        if wire.x509_certificate_chain.is_some() {
+            return Err("`x509CertificateChain` is not allowed in v0.3");
+        }
         let signer = match (wire.public_key, wire.certificate) {
             (Some(HintWire { hint }), None) => Signer::PublicKey { hint },
             (None, Some(RawBytes { raw_bytes })) => Signer::Certificate(raw_bytes),

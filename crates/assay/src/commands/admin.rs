@@ -1,31 +1,31 @@
 //! `assay admin`
 
+pub(super) mod token;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use attest::predicate::grant::{Action, Grant};
-use registry::access::Role;
-use registry::pattern::Pattern;
 use serde_json::json;
 use store::fsck::{self, Target};
-use wire::digest::Digest;
 
 use crate::context::Context;
 use crate::error::{Context as _, Failure, Result};
-use crate::keys::{self, KeyName};
-use crate::machine;
+use crate::keys;
 use crate::report::Report;
 use crate::session::{self, Session};
+
+pub(crate) mod accept;
 
 /// Look after the home: integrity, derived tables, tokens, the log's head
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Fsck(FsckArgs),
+    Accept(accept::AcceptArgs),
     Reindex(ReindexArgs),
     Status(StatusArgs),
     #[command(subcommand)]
-    Token(TokenCommand),
+    Token(token::Command),
     #[command(subcommand)]
     Log(LogCommand),
     TrustedRoot(TrustedRootArgs),
@@ -38,7 +38,7 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct FsckArgs {}
 
-/// Rebuild every derived table from log and blobs
+/// Rebuild what is derived: tables from log and blobs, damaged hash tiles from the log's entries
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReindexArgs {}
 
@@ -50,40 +50,6 @@ pub(crate) struct StatusArgs {}
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrustedRootArgs {}
 
-/// Give, list and revoke access tokens; each is a logged statement about the token's SHA-256
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum TokenCommand {
-    Create(CreateArgs),
-    List(ListArgs),
-    Revoke(RevokeArgs),
-}
-
-/// Give a new token a role; it is printed once
-///
-/// Example: assay admin token create ci --role publisher --repository 'team/*'
-#[derive(Debug, clap::Args)]
-pub(crate) struct CreateArgs {
-    /// Whose token it is
-    name: String,
-    /// reader, publisher, deployer or admin
-    #[arg(long)]
-    role: String,
-    /// Pattern of the repositories that it holds for; may be repeated
-    #[arg(long, default_value = "*")]
-    repository: Vec<String>,
-}
-
-/// List tokens by their digests
-#[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {}
-
-/// Take every role from a token
-#[derive(Debug, clap::Args)]
-pub(crate) struct RevokeArgs {
-    /// SHA-256 of the token, as `list` shows it, or the token's name
-    token: String,
-}
-
 /// The log of this home
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum LogCommand {
@@ -93,16 +59,18 @@ pub(crate) enum LogCommand {
 /// Accept the log in this home as the newest, after a back-up was restored knowingly
 ///
 /// The newest checkpoint is also kept outside the home; when that one is missing or newer, nothing is signed until this command
-/// was given. Entries made after the back-up are lost, and whoever saw them can prove it.
+/// was given. Entries made after the back-up are lost, and whoever saw them can prove it. Files that differ from the home's seal
+/// are accepted as by `assay admin accept`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdoptArgs {}
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
     match command {
         Command::Fsck(_) => fsck_home(context),
+        Command::Accept(_) => accept::accept(context),
         Command::Reindex(_) => reindex(context),
         Command::Status(_) => status(context),
-        Command::Token(command) => token(command, context),
+        Command::Token(command) => token::run(command, context),
         Command::Log(LogCommand::Adopt(_)) => adopt(context),
         Command::TrustedRoot(_) => trusted_root(context),
     }
@@ -143,7 +111,7 @@ fn fsck_home(context: &Context) -> Result<Report> {
     Ok(Report::of(findings.is_empty(), json, text))
 }
 
-fn local<'a>(session: &'a Session<'_>, what: &str) -> Result<&'a store::home::Home> {
+pub(crate) fn local<'a>(session: &'a Session<'_>, what: &str) -> Result<&'a store::home::Home> {
     session.local().ok_or_else(|| {
         Failure::new("held", format!("a server holds the home, and {what} needs it alone"))
             .hint("stop `assay serve` first")
@@ -151,13 +119,13 @@ fn local<'a>(session: &'a Session<'_>, what: &str) -> Result<&'a store::home::Ho
 }
 
 fn reindex(context: &Context) -> Result<Report> {
-    let session = match Session::open(context) {
+    let session = match Session::open_to_reindex(context) {
         // Only who has the lock gets as far as reading the ledger; one that cannot be read is made again from nothing.
         Err(failure) if failure.code == "ledger-damaged" => {
             for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
                 let _absent = std::fs::remove_file(context.home.data().join(name));
             }
-            Session::open(context)?
+            Session::open_to_reindex(context)?
         }
         opened => opened?,
     };
@@ -168,8 +136,12 @@ fn reindex(context: &Context) -> Result<Report> {
             .map_err(|error| session::of_home("rebuilding the derived tables", error))
     });
     session.close()?;
-    let read = read?;
-    Ok(Report::yes(json!({"entries": read}), format!("rebuilt every derived table from {read} log entries")))
+    let (read, tiles) = read?;
+    let mut text = format!("rebuilt every derived table from {read} log entries");
+    for tile in &tiles {
+        text.push_str(&format!("\nrebuilt `{}` from the log's entries", tile.display()));
+    }
+    Ok(Report::yes(json!({"entries": read, "tiles": tiles}), text))
 }
 
 fn status(context: &Context) -> Result<Report> {
@@ -203,14 +175,19 @@ fn status(context: &Context) -> Result<Report> {
 }
 
 fn adopt(context: &Context) -> Result<Report> {
-    let session = Session::open(context)?;
+    let (mut session, changes) = Session::open_to_accept(context)?;
     let outcome = local(&session, "adopting the log").and_then(|home| {
         home.adopt().map_err(|error| session::of_home("adopting the log", error))?;
         Ok((home.log().origin().to_owned(), home.log().size()))
     });
+    let recorded = outcome.and_then(|adopted| accept::record(&mut session, &changes).map(|_| adopted));
     session.close()?;
-    let (origin, size) = outcome?;
-    Ok(Report::yes(json!({"origin": origin, "size": size}), format!("{origin} goes on from {size} entries")))
+    let (origin, size) = recorded?;
+    let mut text = format!("{origin} goes on from {size} entries");
+    for change in &changes {
+        text.push_str(&format!("\naccepted: {change}"));
+    }
+    Ok(Report::yes(json!({"origin": origin, "size": size, "accepted": accept::paths(&changes)}), text))
 }
 
 fn trusted_root(context: &Context) -> Result<Report> {
@@ -226,85 +203,4 @@ fn identities(trust: &sign::trust::Trust) -> Vec<serde_json::Value> {
         .iter()
         .map(|identity| json!({"name": identity.name, "keyId": identity.key.id(), "publicKey": identity.key.to_pem()}))
         .collect()
-}
-
-fn token(command: &TokenCommand, context: &Context) -> Result<Report> {
-    let mut session = Session::open(context)?;
-    let report = match command {
-        TokenCommand::Create(args) => create(&mut session, args),
-        TokenCommand::List(_) => list(&session),
-        TokenCommand::Revoke(args) => revoke(&mut session, &args.token),
-    };
-    session.close()?;
-    report
-}
-
-/// Makes a token, states its grant, and returns it.
-pub(crate) fn grant(session: &mut Session<'_>, name: &str, role: &str, repositories: &[String]) -> Result<String> {
-    if Role::of_name(role).is_none() {
-        return Err(
-            Failure::new("role", format!("`{role}` is no role")).hint("a role is reader, publisher, deployer or admin")
-        );
-    }
-    for pattern in repositories {
-        Pattern::parse(pattern).context("pattern", format!("reading `{pattern}`"))?;
-    }
-    let token = format!("assay_{}", machine::hex(&machine::random::<24>()?));
-    let grant = Grant {
-        token: Digest::of(token.as_bytes()),
-        name: name.to_owned(),
-        role: role.to_owned(),
-        repositories: repositories.to_vec(),
-        action: Action::Grant,
-        actor: machine::invoker(),
-        at: machine::now()?,
-    };
-    session.record(KeyName::Admin, &[attest::grant(&grant)])?;
-    Ok(token)
-}
-
-fn create(session: &mut Session<'_>, args: &CreateArgs) -> Result<Report> {
-    local(session, "giving a token")?;
-    let token = grant(session, &args.name, &args.role, &args.repository)?;
-    let json = json!({"name": args.name, "role": args.role, "repositories": args.repository, "token": token, "digest": Digest::of(token.as_bytes())});
-    Ok(Report::yes(json, format!("{token}\nthis is the only time that the token is shown")))
-}
-
-fn list(session: &Session<'_>) -> Result<Report> {
-    let home = local(session, "listing tokens")?;
-    let rows = session.context().runtime.block_on(home.ledger().grants(None)).context("ledger", "listing tokens")?;
-    let text: Vec<String> = rows
-        .iter()
-        .map(|row| format!("{} {} {} {}", row.token, row.name, row.role, row.repositories.join(",")))
-        .collect();
-    let json = json!({"tokens": rows.iter().map(|row| json!({
-        "token": row.token, "name": row.name, "role": row.role, "repositories": row.repositories, "granted": row.granted,
-    })).collect::<Vec<_>>()});
-    Ok(Report::yes(json, if text.is_empty() { "no token was given".to_owned() } else { text.join("\n") }))
-}
-
-fn revoke(session: &mut Session<'_>, which: &str) -> Result<Report> {
-    let home = local(session, "revoking tokens")?;
-    let all = session.context().runtime.block_on(home.ledger().grants(None)).context("ledger", "listing tokens")?;
-    let mine: Vec<_> = all.into_iter().filter(|row| row.name == which || row.token.to_string() == which).collect();
-    if mine.is_empty() {
-        return Err(Failure::no("no-token", format!("no token is `{which}`")).hint("assay admin token list"));
-    }
-    let now = machine::now()?;
-    let statements: Vec<_> = mine
-        .iter()
-        .map(|row| {
-            attest::grant(&Grant {
-                token: row.token,
-                name: row.name.clone(),
-                role: row.role.clone(),
-                repositories: row.repositories.clone(),
-                action: Action::Revoke,
-                actor: machine::invoker(),
-                at: now,
-            })
-        })
-        .collect();
-    session.record(KeyName::Admin, &statements)?;
-    Ok(Report::yes(json!({"revoked": mine.len()}), format!("took {} role(s) from `{which}`", mine.len())))
 }

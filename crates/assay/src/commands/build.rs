@@ -8,6 +8,7 @@ use build::plan;
 use model::recipe::{Artifact, ArtifactKind, Recipe};
 use model::run::{Rebuilt, Record};
 use model::source::Source;
+use sandbox::plan::Level;
 use serde_json::{Value, json};
 use wire::digest::Digest;
 
@@ -31,15 +32,25 @@ pub(crate) struct Args {
     /// Build again although nothing changed, compare with the former build, and state `rebuilt`, equal or not
     #[arg(long)]
     again: bool,
+    /// The weakest isolation that will do: full, no-proc (the machine's /proc is seen), or trace-only (no namespaces)
+    ///
+    /// Where the machine does not allow it, nothing is built: exit 2, with what refused it and what would help.
+    #[arg(long, value_name = "LEVEL", value_parser = level, default_value = "trace-only")]
+    level: Level,
     /// Also write the artifacts, images as OCI layouts, and all that verifies them with stock tools, into this directory
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
 }
 
+fn level(text: &str) -> std::result::Result<Level, String> {
+    let known = Level::ALL.into_iter().find(|level| level.name() == text);
+    known.ok_or_else(|| format!("the levels are {}", Level::ALL.map(Level::name).join(", ")))
+}
+
 pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let project = Project::load(context)?;
     let mut session = Session::open(context)?;
-    let outcome = build(&mut session, &project, args.again);
+    let outcome = build_at(&mut session, &project, args.again, args.level);
     let outcome = outcome.and_then(|built| {
         if let Some(directory) = &args.output {
             write_out(&session, &built.recipe.outputs, directory)?;
@@ -87,21 +98,26 @@ pub(crate) struct Built {
     pub(crate) rebuilt: Option<(Rebuilt, Digest)>,
 }
 
-/// Builds a project, or finds the former build when nothing changed.
+/// Builds a project at the strongest level that the machine allows, or finds the former build when nothing changed.
 pub(crate) fn build(session: &mut Session<'_>, project: &Project, again: bool) -> Result<Built> {
+    build_at(session, project, again, Level::TraceOnly)
+}
+
+/// As [`build`], but at no level below `minimum`: neither a new build nor a former one.
+fn build_at(session: &mut Session<'_>, project: &Project, again: bool, minimum: Level) -> Result<Built> {
     let lock = project.lock()?;
     session.context().progress.doing("reading the source");
     let source = project.source(&session.context().home, session.inputs())?;
     let subject = Subject { project, lock: &lock, source: &source };
     let plan = plan::build(&project.spec, &lock, &source).digest();
-    let former = former(session, &subject, &plan)?;
+    let former = former(session, &subject, &plan, minimum)?;
     match (former, again) {
         (Some(former), false) => Ok(former),
-        (Some(former), true) => rebuild(session, &subject, former),
-        (None, false) => state(session, &subject),
+        (Some(former), true) => rebuild(session, &subject, former, minimum),
+        (None, false) => state(session, &subject, minimum),
         (None, true) => {
-            let first = state(session, &subject)?;
-            rebuild(session, &subject, first)
+            let first = state(session, &subject, minimum)?;
+            rebuild(session, &subject, first, minimum)
         }
     }
 }
@@ -112,12 +128,12 @@ pub(crate) fn existing(session: &Session<'_>, project: &Project) -> Result<Built
     let source = source(session, project)?;
     let subject = Subject { project, lock: &lock, source: &source };
     let plan = plan::build(&project.spec, &lock, &source).digest();
-    former(session, &subject, &plan)?
+    former(session, &subject, &plan, Level::TraceOnly)?
         .ok_or_else(|| Failure::no("not-built", "this source was not built yet with this lock").hint("assay build"))
 }
 
-/// The newest complete build of the same source, lock and plan whose artifacts are all still here.
-fn former(session: &Session<'_>, subject: &Subject<'_>, plan: &Digest) -> Result<Option<Built>> {
+/// The newest build of the same source, lock and plan, at `minimum` or above, whose artifacts are all still here.
+fn former(session: &Session<'_>, subject: &Subject<'_>, plan: &Digest, minimum: Level) -> Result<Option<Built>> {
     for recipe in session.recipes_of(&subject.source.tree)? {
         let Claim::Recipe(claim) = recipe.claim() else { continue };
         if claim.plan != *plan || claim.lock != subject.lock.digest() || claim.spec != subject.project.spec.digest {
@@ -128,7 +144,10 @@ fn former(session: &Session<'_>, subject: &Subject<'_>, plan: &Digest) -> Result
         }
         let payload = *recipe.statement().payload();
         let commit = subject.source.revision.as_ref().map(|revision| revision.commit.as_str());
-        let run = session.runs_of(&payload)?.into_iter().find(|run| run.authorised() && is_of_commit(run, commit));
+        let run = session
+            .runs_of(&payload)?
+            .into_iter()
+            .find(|run| run.authorised() && is_of_commit(run, commit) && holds(run, minimum));
         if let Some(run) = run {
             let run_payload = *run.statement().payload();
             let recipe = claim.clone();
@@ -153,10 +172,15 @@ fn is_of_commit(run: &Attestation, commit: Option<&str>) -> bool {
     }
 }
 
+fn holds(run: &Attestation, minimum: Level) -> bool {
+    let Claim::Run(run) = run.claim() else { return false };
+    level(&run.level).is_ok_and(|level| level.holds(minimum))
+}
+
 /// Builds, and states recipe and run.
-fn state(session: &mut Session<'_>, subject: &Subject<'_>) -> Result<Built> {
+fn state(session: &mut Session<'_>, subject: &Subject<'_>, minimum: Level) -> Result<Built> {
     session.context().progress.doing("building");
-    let record = building::build_once(session.context(), session.inputs(), subject)?;
+    let record = building::build_once(session.context(), session.inputs(), subject, minimum)?;
     let key = KeyName::builder(&record.level)
         .ok_or_else(|| Failure::new("level", format!("no builder's key is for level `{}`", record.level)))?;
     let recipe = attest::recipe(&record.recipe);
@@ -173,8 +197,8 @@ fn state(session: &mut Session<'_>, subject: &Subject<'_>) -> Result<Built> {
 }
 
 /// Builds a second time, compares, and states the outcome whatever it is.
-fn rebuild(session: &mut Session<'_>, subject: &Subject<'_>, first: Built) -> Result<Built> {
-    let mut second = state(session, subject)?;
+fn rebuild(session: &mut Session<'_>, subject: &Subject<'_>, first: Built, minimum: Level) -> Result<Built> {
+    let mut second = state(session, subject, minimum)?;
     let runs = [(first.run_payload, &first.recipe), (second.run_payload, &second.recipe)];
     let rebuilt = compare::compare(&first.recipe_payload, &runs).context("rebuilt", "comparing the two builds")?;
     let key = second.run["level"].as_str().and_then(KeyName::builder);

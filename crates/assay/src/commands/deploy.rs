@@ -27,7 +27,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let project = Project::load(context)?;
     let mut session = Session::open(context)?;
     let resolved = resolve(&session, &args.reference)?;
-    let request = Request { project: &project, environment: &args.env, action: "deploy", stop_after: None };
+    let request =
+        Request { project: &project, environment: &args.env, action: "deploy", stop_after: None, own_network: false };
     let deployed = deploying::deploy(&mut session, &request, &resolved);
     session.close()?;
     Ok(deploying::report(&deployed?))

@@ -1,18 +1,24 @@
 //! `assay env`
 
+use std::path::PathBuf;
+
 use attest::Claim;
+use build::spec::EnvironmentKind;
 use model::deployment::Observation;
 use serde_json::json;
+use wire::digest::Digest;
 
 use crate::context::Context;
 use crate::deploying;
 use crate::error::{Failure, Result};
 use crate::keys::KeyName;
+use crate::live;
 use crate::machine;
 use crate::project::Project;
 use crate::release::{self, digest_of};
 use crate::report::Report;
 use crate::service;
+use crate::service::processes::ProcessId;
 use crate::session::Session;
 
 /// Look at an environment: what should run there, and what does
@@ -33,8 +39,9 @@ pub(crate) struct StopArgs {
 
 /// Record what really runs in an environment, and say if it is not what was deployed
 ///
-/// The digest is that of the running program itself, read through /proc/PID/exe; for a release directory, that of the
-/// program that `current` leads to. Exit 1 when it is not what was deployed, or nothing runs.
+/// The digest is that of the running program itself, read through /proc/PID/exe, so a file that was replaced since is not mistaken
+/// for it; where another program listens on the port of the service's health, that one is what was observed. For a release
+/// directory, it is the program that `current` leads to. Exit 1 when it is not what was deployed, or nothing runs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ObserveArgs {
     /// The environment, as declared in assay.toml
@@ -74,7 +81,7 @@ pub(crate) fn observe(session: &mut Session<'_>, project: &Project, environment:
     let Claim::Deployment(deployment) = live.claim() else {
         return Err(Failure::new("ledger", "the newest live deployment is no deployment").hint("assay admin reindex"));
     };
-    let (observed, process) = seen(session, project, name, &deployment.artifact.0)?;
+    let Seen { observed, process, remark } = seen(session, project, name, &deployment.artifact.0)?;
     let observation = Observation {
         environment: name.to_owned(),
         service: service.clone(),
@@ -91,6 +98,7 @@ pub(crate) fn observe(session: &mut Session<'_>, project: &Project, environment:
         "observed": observation.observed,
         "process": observation.process.as_ref().map(|(pid, path)| json!({"pid": pid, "path": path})),
         "agrees": agrees,
+        "remark": remark,
         "observation": payload.first(),
     });
     let text = match (&observation.observed, agrees) {
@@ -104,32 +112,51 @@ pub(crate) fn observe(session: &mut Session<'_>, project: &Project, environment:
             format!("nothing runs in {name}, but {} {} was deployed", deployment.artifact.0, observation.expected)
         }
     };
+    let text = remark.map_or_else(|| text.clone(), |remark| format!("{text}\n{remark}"));
     Ok(Report::of(agrees, json, text))
 }
 
-type Seen = (Option<wire::digest::Digest>, Option<(u32, String)>);
+/// What was seen.
+#[derive(Default)]
+struct Seen {
+    observed: Option<Digest>,
+    process: Option<(u32, String)>,
+    /// What a reader would not expect.
+    remark: Option<String>,
+}
+
+impl Seen {
+    /// Looks at a process; one that ended meanwhile is none.
+    fn process(process: ProcessId, remark: Option<String>) -> Seen {
+        let path = process.program();
+        match digest_of(&PathBuf::from(format!("/proc/{}/exe", process.pid))) {
+            Ok(digest) if process.alive() => {
+                Seen { observed: Some(digest), process: Some((process.pid, path)), remark }
+            }
+            _ => Seen { remark, ..Seen::default() },
+        }
+    }
+}
 
 fn seen(session: &Session<'_>, project: &Project, environment: &str, artifact: &str) -> Result<Seen> {
     let service = &project.spec.project.name;
-    let (current, pid) = deploying::running(session, environment, service)?;
+    let directory = deploying::directory(session, environment, service);
     match &project.environment(environment)?.kind {
-        build::spec::EnvironmentKind::Service { .. } => {
-            let Some(pid) = pid else { return Ok((None, None)) };
-            let link = std::path::PathBuf::from(format!("/proc/{pid}/exe"));
-            let path = std::fs::read_link(&link).map(|path| path.display().to_string()).unwrap_or_default();
-            match digest_of(&link) {
-                Ok(digest) => Ok((Some(digest), Some((pid, path)))),
-                Err(_) => Ok((None, None)), // it ended between the two looks
+        EnvironmentKind::Service { health, .. } => {
+            let own_network = service::state(&directory)?.is_some_and(|state| state.own_network);
+            if let Some((port, listener)) = live::foreign(&directory, health, own_network)? {
+                let remark = Some(format!("port {port} is answered by {}, not by the service", listener.text()));
+                let process = listener.processes.first().copied();
+                return Ok(process
+                    .map_or(Seen { remark: remark.clone(), ..Seen::default() }, |one| Seen::process(one, remark)));
             }
+            Ok(service::main_process(&directory)?.map_or_else(Seen::default, |process| Seen::process(process, None)))
         }
-        build::spec::EnvironmentKind::Release { .. } => {
-            let Some(current) = current else { return Ok((None, None)) };
-            let directory = deploying::directory(session, environment, service);
+        EnvironmentKind::Release { .. } => {
+            let Some(current) = release::current(&directory) else { return Ok(Seen::default()) };
             let program = release::version(&directory, &current).join("bin").join(artifact);
-            if !program.is_file() {
-                return Ok((None, None));
-            }
-            Ok((Some(digest_of(&program)?), None))
+            let observed = if program.is_file() { Some(digest_of(&program)?) } else { None };
+            Ok(Seen { observed, ..Seen::default() })
         }
     }
 }

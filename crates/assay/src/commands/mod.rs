@@ -9,6 +9,7 @@ pub(crate) mod env;
 pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod lock;
+pub(crate) mod log;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod quickstart;
@@ -19,6 +20,7 @@ pub(crate) mod test;
 pub(crate) mod verify;
 pub(crate) mod where_;
 pub(crate) mod why;
+pub(crate) mod witness;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
@@ -51,6 +53,8 @@ fn dispatch(command: Command, context: &mut Context) -> Result<Report> {
         Command::Why(args) => why::run(&args, context),
         Command::Where(args) => where_::run(&args, context),
         Command::Serve(args) => serve::run(&args, context),
+        Command::Witness(command) => witness::run(&command, context),
+        Command::Log(command) => log::run(&command, context),
         Command::Admin(command) => admin::run(&command, context),
         Command::Completions(args) => completions::run(&args, context),
     }

@@ -168,8 +168,8 @@ fn statements(session: &Session<'_>, place: &Place, name: &Name, parcel: &Parcel
     match &place.ours {
         Some(api) => {
             for subject in parcel.subjects() {
-                for bundle in api.about(&subject)? {
-                    statements.add(bundle);
+                for dated in api.about(&subject)? {
+                    statements.add(dated.bundle);
                 }
             }
         }
@@ -179,6 +179,7 @@ fn statements(session: &Session<'_>, place: &Place, name: &Name, parcel: &Parcel
             }
         }
     }
+    // Not the time at which another log took it: here a statement counts from when it is brought here.
     let now = machine::now()?;
     for (envelope, bundle) in &statements.bundles {
         match attest::open(bundle, session.trust(), now) {

@@ -55,7 +55,7 @@ impl Story<'_> {
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Report> {
     let copy = match &args.path {
-        Some(path) => copy::of_project(&context.home, path)?,
+        Some(path) => copied(path, context)?,
         None => copy::of_example(&context.home)?,
     };
     context.project_at(copy.directory.clone());
@@ -83,8 +83,18 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Report> {
         &format!("sealed `{}`; `assay admin fsck` checks every file of it", context.home.root().display()),
         None,
     );
-    let json = json!({"result": if passed { "pass" } else { "fail" }, "project": copy.directory, "steps": story.steps});
-    Ok(Report::of(passed, json, closing(context, &copy.directory, passed)))
+    let next = next(context, &copy.directory, passed);
+    let result = if passed { "pass" } else { "fail" };
+    let json = json!({"result": result, "project": copy.directory, "steps": story.steps, "next": next});
+    Ok(Report::of(passed, json, format!("try:\n  {}", next.join("\n  "))))
+}
+
+/// A copy of a project. What no copy can mend is said of the project itself.
+fn copied(path: &Path, context: &Context) -> Result<Copy> {
+    if path.is_dir() && !path.join(build::spec::FILE).exists() {
+        init::propose(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))?;
+    }
+    copy::of_project(&context.home, path)
 }
 
 fn chain(session: &mut Session<'_>, copy: &Copy, story: &mut Story<'_>) -> Result<(Project, bool)> {
@@ -202,7 +212,8 @@ fn deploy(session: &mut Session<'_>, project: &Project, deployable: &Resolved, s
     let environment = project.spec.environments.keys().next().cloned().ok_or_else(|| {
         Failure::new("no-environment", "assay.toml declares no environment").hint("add `[environment.production]`")
     })?;
-    let request = Request { project, environment: &environment, action: "deploy", stop_after: None };
+    let request =
+        Request { project, environment: &environment, action: "deploy", stop_after: None, own_network: false };
     let deployed = deploying::deploy(session, &request, deployable)?;
     for rule in &deployed.verdict.rules {
         if rule.result != Outcome::Pass {
@@ -245,15 +256,30 @@ fn deploy(session: &mut Session<'_>, project: &Project, deployable: &Resolved, s
     Ok(observed.yes)
 }
 
-fn closing(context: &Context, directory: &Path, passed: bool) -> String {
-    let assay = "assay";
+/// Commands to try next; the second serves the dashboard.
+fn next(context: &Context, directory: &Path, passed: bool) -> Vec<String> {
     let home = match std::env::var_os("ASSAY_HOME") {
-        Some(_) => format!("ASSAY_HOME={} ", context.home.root().display()),
+        Some(_) => format!("ASSAY_HOME={} ", word(context.home.root())),
         None => String::new(),
     };
     let first = if passed { "why env:production" } else { "gate NAME --env production" };
-    format!(
-        "try:\n  {home}{assay} {first} --project {}\n  {home}{assay} serve --anonymous-read      # then open http://127.0.0.1:8470/\n  {home}{assay} admin fsck",
-        directory.display()
-    )
+    let first = format!("{first} --project {}", word(directory));
+    let serve = "serve --anonymous-read      # then open http://127.0.0.1:8470/";
+    [&first, serve, "admin fsck"].map(|command| format!("{home}{} {command}", program())).to_vec()
+}
+
+/// How this program is typed: by its bare name where a shell would find this very file, else by its path.
+fn program() -> String {
+    let Ok(current) = std::env::current_exe() else { return "assay".to_owned() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join("assay")).find(|file| file.is_file());
+    let same = |found: PathBuf| found.canonicalize().is_ok_and(|found| found == current);
+    if found.is_some_and(same) { "assay".to_owned() } else { word(&current) }
+}
+
+/// A path as one word of a shell.
+fn word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -11,7 +11,7 @@ use crate::judge;
 use crate::machine;
 use crate::project::Project;
 use crate::report::Report;
-use crate::resolve::{Resolved, resolve};
+use crate::resolve::resolve;
 use crate::session::Session;
 
 /// Return an environment to the last good release that still passes the gate
@@ -28,21 +28,30 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let project = Project::load(context)?;
     let mut session = Session::open(context)?;
-    let deployed = back(&mut session, &project, &args.env);
+    let deployed = back(&mut session, &project, &args.env, false);
     session.close()?;
     Ok(deploying::report(&deployed?))
 }
 
-/// Rolls an environment back.
-pub(crate) fn back(session: &mut Session<'_>, project: &Project, environment: &str) -> Result<deploying::Deployed> {
+/// Rolls an environment back. `own_network` as in [`Request`].
+pub(crate) fn back(
+    session: &mut Session<'_>,
+    project: &Project,
+    environment: &str,
+    own_network: bool,
+) -> Result<deploying::Deployed> {
     let name = environment.strip_prefix("env:").unwrap_or(environment);
+    let request = Request { project, environment: name, action: "rollback", stop_after: None, own_network };
+    if let Some(answer) = deploying::unanswered(session, &request)? {
+        return Ok(answer); // going back once more is not what was asked for
+    }
     let candidates = candidates(session, project, name)?;
     let mut refused = Vec::new();
     for digest in &candidates {
         let resolved = resolve(session, &digest.to_string())?;
         let (verdict, _) = judge::gate(session, project, &resolved, name, machine::now()?, false)?;
         if verdict.result == Outcome::Pass {
-            return carry_out(session, project, name, &resolved);
+            return deploying::deploy(session, &request, &resolved);
         }
         refused.extend(
             verdict
@@ -58,16 +67,6 @@ pub(crate) fn back(session: &mut Session<'_>, project: &Project, environment: &s
     );
     failure.also = refused;
     Err(failure.hint(format!("assay deploy REF {name}")))
-}
-
-fn carry_out(
-    session: &mut Session<'_>,
-    project: &Project,
-    environment: &str,
-    resolved: &Resolved,
-) -> Result<deploying::Deployed> {
-    let request = Request { project, environment, action: "rollback", stop_after: None };
-    deploying::deploy(session, &request, resolved)
 }
 
 /// Former live releases, newest first, each once, without what is live or was rolled back from.

@@ -6,6 +6,7 @@ use build::test_report::{self, Output, Report as Cases};
 use model::recipe::{Artifact, ArtifactKind};
 use model::test::TestRun;
 use sandbox::outcome::{Exit, Stream};
+use sandbox::plan::Level;
 use serde_json::{Value, json};
 use store::trees::Source as TreeSource;
 use wire::digest::Digest;
@@ -143,7 +144,7 @@ fn repeat(
                 stream.extend_from_slice(output.bytes);
             }
         };
-        let ran = building::run_plan(context, inputs, &planned.plan, &sources, &mut collect)?;
+        let ran = building::run_plan(context, inputs, &planned.plan, &sources, Level::TraceOnly, &mut collect)?;
         if let Some(limit) = &ran.outcome.limit {
             return Err(Failure::no("test-limit", format!("test `{}` reached the limit of {limit}", test.name))
                 .hint(format!("the log is blob {}", ran.log)));

@@ -4,11 +4,11 @@
 //! becomes a [`Failure`] with the same words. Bundles are handed on unverified: `session` opens them.
 
 mod read;
+mod tokens;
 
-use attest::Claim;
-use attest::predicate;
+pub(crate) use tokens::Granted;
+
 use model::lineage::{Direction, Edge, Node, NodeId};
-use model::recipe::Artifact as Output;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
@@ -20,6 +20,7 @@ use wire::sigstore_bundle::Bundle;
 
 use super::address::Address;
 use super::auth::Login;
+use super::dated::Dated;
 use super::http::{Answer, Call, Http, Trouble};
 use super::oci;
 use crate::error::{Context as _, Failure, Result};
@@ -29,10 +30,16 @@ use crate::session::Artifact;
 const ANSWER_MAX: usize = 192 << 20;
 /// The largest answer of which only the error is wanted.
 const ERROR_MAX: usize = 64 << 10;
-/// Rows asked for at once; the server gives at most 500, and of bundles at most 100.
-const PAGE: &str = "500";
-/// Pages of one question; 100 000 statements about one digest are no service's.
+/// Rows of one question, as many as a session asks a ledger of its own for; also the most that the server gives at once.
+const ROWS_MAX: usize = 1000;
+/// Pages of one question: large statements make short pages.
 const PAGES_MAX: usize = 1000;
+/// [`ROWS_MAX`], as it stands in a query.
+const PAGE: &str = "1000";
+/// Payloads that one request may name; the server takes no more.
+const PAYLOADS_A_REQUEST: usize = 64;
+/// Nodes whose edges one request may ask for; the server takes no more.
+const NODES_A_REQUEST: usize = 64;
 /// Statements in one request, by number and by size: the server takes 256 and 32 MiB.
 const STATEMENTS_A_REQUEST: usize = 64;
 const REQUEST_MAX: usize = 24 << 20;
@@ -105,14 +112,8 @@ impl Api {
     }
 
     /// Logs envelopes. When it is done, they are durable and in the ledger.
-    pub(crate) fn append(&self, envelopes: &[Envelope]) -> Result<Vec<Bundle>> {
-        let envelopes = envelopes.iter().map(Envelope::to_json).collect();
-        let answers = self.post("envelopes", envelopes, &[])?;
-        let mut bundles = Vec::new();
-        for answer in &answers {
-            bundles.extend(self.bundles(answer)?);
-        }
-        Ok(bundles)
+    pub(crate) fn append(&self, envelopes: &[Envelope]) -> Result<()> {
+        self.post("envelopes", envelopes.iter().map(Envelope::to_json).collect(), &[]).map(drop)
     }
 
     /// Publishes bundles of another log in a repository, unchanged. Returns the digests of envelopes that the server
@@ -137,70 +138,73 @@ impl Api {
         Ok(answers)
     }
 
-    /// Bundles of all statements about a digest, oldest first.
-    pub(crate) fn about(&self, digest: &Digest) -> Result<Vec<Bundle>> {
-        self.about_by(digest, None)
-    }
-
-    fn about_by(&self, digest: &Digest, kind: Option<&str>) -> Result<Vec<Bundle>> {
+    /// All statements about a digest, oldest first.
+    pub(crate) fn about(&self, digest: &Digest) -> Result<Vec<Dated>> {
         let digest = digest.to_string();
-        let mut query = vec![("digest", digest.as_str())];
-        query.extend(kind.map(|kind| ("predicate", kind)));
-        let mut bundles = Vec::new();
-        for page in self.pages("/api/v1/statements", &query, "after")? {
-            bundles.extend(self.bundles(&page)?);
-        }
-        Ok(bundles)
+        self.statements(&[("digest", digest.as_str())], "after")
     }
 
-    /// Bundles of the statements with a payload.
-    pub(crate) fn by_payload(&self, payload: &Digest) -> Result<Vec<Bundle>> {
-        match self.find(&format!("/api/v1/statements/{payload}"), &[])? {
-            Some(answer) => self.bundles(&answer),
-            None => Ok(Vec::new()),
+    /// The statements with some payloads, in the order asked for.
+    pub(crate) fn by_payloads(&self, payloads: &[Digest]) -> Result<Vec<Dated>> {
+        let mut statements = Vec::new();
+        for payloads in payloads.chunks(PAYLOADS_A_REQUEST) {
+            let texts: Vec<String> = payloads.iter().map(Digest::to_string).collect();
+            let query: Vec<(&str, &str)> = texts.iter().map(|text| ("payload", text.as_str())).collect();
+            let mut found = self.statements(&query, "after")?;
+            let place = |dated: &Dated| {
+                let payload = read::statement(&dated.bundle).map(|(_, payload)| payload);
+                payloads.iter().position(|wanted| payload == Some(*wanted))
+            };
+            found.retain(|dated| place(dated).is_some()); // a server may answer with what nobody asked for
+            found.sort_by_key(place); // stable: several signers of one payload stay in the log's order
+            statements.extend(found);
         }
+        Ok(statements)
     }
 
-    /// Bundles of all statements of a predicate type, newest first.
-    pub(crate) fn by_predicate(&self, uri: &str) -> Result<Vec<Bundle>> {
-        let mut bundles = Vec::new();
-        for page in self.pages("/api/v1/statements", &[("predicate", uri)], "before")? {
-            for row in self.list(&page, "statements")? {
-                // The list names them only; by its envelope each is one statement.
-                bundles.extend(self.by_payload(&self.digest(row, "envelope")?)?);
-            }
+    /// All statements of a predicate type, newest first.
+    pub(crate) fn by_predicate(&self, uri: &str) -> Result<Vec<Dated>> {
+        self.statements(&[("predicate", uri), ("bundles", "true")], "before")
+    }
+
+    fn statements(&self, query: &[(&str, &str)], turn: &str) -> Result<Vec<Dated>> {
+        let mut statements = Vec::new();
+        for page in self.pages("/api/v1/statements", query, turn)? {
+            statements.extend(self.rows(&page, "statements", Dated::read)?);
         }
-        Ok(bundles)
+        statements.truncate(ROWS_MAX);
+        Ok(statements)
     }
 
     /// The edges at some nodes: those from them (back), or to them (forward).
     pub(crate) fn edges(&self, nodes: &[NodeId], direction: Direction) -> Result<Vec<Edge>> {
-        let (_, mut edges, truncated) = self.lineage(nodes, direction)?;
-        if truncated {
-            return Err(Failure::new(
-                "too-many",
-                "the walk over the chain stopped at its limit before all edges were found",
-            ));
+        let mut edges = Vec::new();
+        for nodes in nodes.chunks(NODES_A_REQUEST) {
+            let mut query = vec![("direction", word(direction))];
+            query.extend(nodes.iter().map(|id| ("node", id.as_str())));
+            let mut next: Option<String> = None;
+            for _ in 0..PAGES_MAX {
+                let mut query = query.clone();
+                query.push(("n", PAGE));
+                query.extend(next.as_deref().map(|next| ("after", next)));
+                let page = self.ask("/api/v1/edges", &query)?;
+                edges.extend(self.rows(&page, "edges", read::edge)?);
+                next = page["next"].as_str().map(str::to_owned);
+                if next.is_none() {
+                    break;
+                }
+            }
+            if next.is_some() {
+                return Err(self.endless("/api/v1/edges"));
+            }
         }
-        edges.retain(|edge| match direction {
-            Direction::Back => nodes.contains(&edge.from),
-            Direction::Forward => nodes.contains(&edge.to),
-        });
+        edges.sort_unstable();
         Ok(edges)
     }
 
     /// The walk from a node: nodes nearest first, edges, and whether it stopped at a limit.
     pub(crate) fn walk(&self, start: &NodeId, direction: Direction) -> Result<(Vec<Node>, Vec<Edge>, bool)> {
-        self.lineage(std::slice::from_ref(start), direction)
-    }
-
-    fn lineage(&self, start: &[NodeId], direction: Direction) -> Result<(Vec<Node>, Vec<Edge>, bool)> {
-        let direction = match direction {
-            Direction::Back => "back",
-            Direction::Forward => "forward",
-        };
-        let mut query = vec![("direction", direction)];
-        query.extend(start.iter().map(|id| ("start", id.as_str())));
+        let query = [("direction", word(direction)), ("start", start.as_str())];
         let answer = self.ask("/api/v1/lineage", &query)?;
         let nodes = self.rows(&answer, "nodes", read::node)?;
         let edges = self.rows(&answer, "edges", read::edge)?;
@@ -209,8 +213,8 @@ impl Api {
 
     /// A node of the chain.
     pub(crate) fn node(&self, id: &NodeId) -> Result<Option<Node>> {
-        // A name that others begin with comes first among them: the list is sorted by name.
-        Ok(self.search(id.as_str())?.into_iter().find(|node| node.id == *id))
+        let answer = self.ask("/api/v1/nodes", &[("id", id.as_str())])?;
+        Ok(self.rows(&answer, "nodes", read::node)?.into_iter().find(|node| node.id == *id))
     }
 
     /// Nodes whose name or label begins with a text.
@@ -222,63 +226,48 @@ impl Api {
     /// What the ledger knows of an artifact. Its configuration is left open: it would widen what counts as evidence
     /// by the server's word alone; the recipe that is named says it under a signature.
     pub(crate) fn artifact(&self, digest: &Digest) -> Result<Option<Artifact>> {
-        let recipes = self.about_by(digest, Some(predicate::RECIPE))?;
-        Ok(recipes.iter().rev().find_map(|bundle| {
-            let (statement, recipe) = read::statement(bundle)?;
-            let Ok(Claim::Recipe(claim)) = Claim::parse(&statement) else { return None };
-            let output = claim.outputs.into_iter().find(|output: &Output| output.digest == *digest)?;
-            Some(Artifact { digest: *digest, name: output.name, config: None, recipe })
-        }))
+        let Some(answer) = self.find(&format!("/api/v1/artifacts/{digest}"), &[])? else { return Ok(None) };
+        let artifact = self.of_row(&answer["artifact"])?;
+        match artifact.digest == *digest {
+            true => Ok(Some(artifact)),
+            false => Err(self.malformed("digest")),
+        }
     }
 
-    /// Artifacts of a name, newest first, as [`Api::artifact`] has them.
-    pub(crate) fn artifacts_named(&self, name: &str) -> Result<Vec<Artifact>> {
-        let mut artifacts = Vec::new();
-        for page in self.pages("/api/v1/artifacts", &[("name", name)], "before")? {
-            for row in self.list(&page, "artifacts")? {
-                artifacts.push(Artifact {
-                    digest: self.digest(row, "digest")?,
-                    name: self.text(row, "name")?,
-                    config: None,
-                    recipe: self.digest(row, "recipe")?,
-                });
-            }
-        }
-        Ok(artifacts)
+    /// The newest artifacts of a name, newest first, as [`Api::artifact`] has them.
+    pub(crate) fn artifacts_named(&self, name: &str, count: usize) -> Result<Vec<Artifact>> {
+        let answer = self.ask("/api/v1/artifacts", &[("name", name), ("n", &count.min(ROWS_MAX).to_string())])?;
+        self.list(&answer, "artifacts")?.iter().map(|row| self.of_row(row)).collect()
+    }
+
+    fn of_row(&self, row: &Value) -> Result<Artifact> {
+        Ok(Artifact {
+            digest: self.digest(row, "digest")?,
+            name: self.text(row, "name")?,
+            config: None,
+            recipe: self.digest(row, "recipe")?,
+        })
     }
 
     /// Payload of the newest deployment of a service that went live.
     pub(crate) fn newest_live(&self, environment: &str, service: &str) -> Result<Option<Digest>> {
-        let Some(answer) = self.find(&environment_path(environment), &[("n", "1")])? else { return Ok(None) };
-        for shown in self.list(&answer, "services")? {
-            if shown["service"] == service && shown["live"].is_object() {
-                return self.digest(&shown["live"], "statement").map(Some);
-            }
+        let shown = self.service(environment, service, "1")?;
+        match shown.filter(|shown| shown["live"].is_object()) {
+            Some(shown) => self.digest(&shown["live"], "statement").map(Some),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
     /// Payloads of a service's deployments, newest first, failed ones too.
     pub(crate) fn deployments(&self, environment: &str, service: &str) -> Result<Vec<Digest>> {
-        let mut payloads = Vec::new();
-        let mut before: Option<String> = None;
-        for _ in 0..PAGES_MAX {
-            let mut query = vec![("n", PAGE)];
-            query.extend(before.as_deref().map(|before| ("before", before)));
-            let Some(answer) = self.find(&environment_path(environment), &query)? else { break };
-            let services = self.list(&answer, "services")?;
-            let history = services.iter().find(|shown| shown["service"] == service).map(|shown| &shown["history"]);
-            let rows = history.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            for row in rows {
-                payloads.push(self.digest(row, "statement")?);
-            }
-            let next = rows.last().filter(|_| rows.len().to_string() == PAGE).and_then(|row| row["index"].as_u64());
-            before = next.map(|index| index.to_string());
-            if before.is_none() {
-                break;
-            }
-        }
-        Ok(payloads)
+        let Some(shown) = self.service(environment, service, PAGE)? else { return Ok(Vec::new()) };
+        self.list(&shown, "history")?.iter().map(|row| self.digest(row, "statement")).collect()
+    }
+
+    fn service(&self, environment: &str, service: &str, count: &str) -> Result<Option<Value>> {
+        let path = format!("/api/v1/environments/{}", read::path_part(environment));
+        let Some(answer) = self.find(&path, &[("service", service), ("n", count)])? else { return Ok(None) };
+        Ok(self.list(&answer, "services")?.iter().find(|shown| shown["service"] == service).cloned())
     }
 
     /// What a tag points at.
@@ -291,42 +280,37 @@ impl Api {
 
     /// Digest of the newest policy on record under a name.
     pub(crate) fn newest_policy(&self, name: &str) -> Result<Option<Digest>> {
-        for page in self.pages("/api/v1/statements", &[("predicate", predicate::POLICY)], "before")? {
-            for row in self.list(&page, "statements")? {
-                if row["subject"] != name {
-                    continue;
-                }
-                let bundles = self.by_payload(&self.digest(row, "envelope")?)?;
-                let claims = bundles.iter().filter_map(|bundle| Claim::parse(&read::statement(bundle)?.0).ok());
-                for claim in claims {
-                    if let Claim::Policy(policy) = claim {
-                        return Ok(Some(policy.digest()));
-                    }
-                }
-            }
+        match self.find(&format!("/api/v1/policies/{}", read::path_part(name)), &[])? {
+            Some(answer) => self.digest(&answer["policy"], "digest").map(Some),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
     // Asking.
 
-    /// All pages of a list; `turn` is the query's word for where the next one begins.
+    /// The pages of a list, up to [`ROWS_MAX`] rows; `turn` is the query's word for where the next one begins.
     fn pages(&self, path: &str, query: &[(&str, &str)], turn: &str) -> Result<Vec<Value>> {
         let mut pages = Vec::new();
+        let mut rows = 0;
         let mut next: Option<String> = None;
         for _ in 0..PAGES_MAX {
             let mut query = query.to_vec();
             query.push(("n", PAGE));
             query.extend(next.as_deref().map(|next| (turn, next)));
             let Some(page) = self.find(path, &query)? else { return Ok(pages) };
-            let following = page["next"].as_u64().map(|index| index.to_string());
+            rows += self.list(&page, "statements")?.len();
+            next = page["next"].as_u64().map(|next| next.to_string());
             pages.push(page);
-            if following.is_none() || following == next {
+            if next.is_none() || rows >= ROWS_MAX {
                 return Ok(pages);
             }
-            next = following;
         }
-        Err(Failure::new("too-many", format!("{} has more than {PAGES_MAX} pages of `{path}`", self.address())))
+        Err(self.endless(path))
+    }
+
+    fn endless(&self, path: &str) -> Failure {
+        Failure::new("server-answer", format!("{} has no end of pages of `{path}`", self.address()))
+            .hint("use the server's version of assay")
     }
 
     fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
@@ -335,11 +319,14 @@ impl Api {
 
     /// The answer; `None` when there is no such thing.
     fn find(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<Value>> {
-        let answer = self.send(&Call::new(Method::GET, self.url(path, query)?), ANSWER_MAX)?;
+        self.present(&self.send(&Call::new(Method::GET, self.url(path, query)?), ANSWER_MAX)?)
+    }
+
+    fn present(&self, answer: &Answer) -> Result<Option<Value>> {
         match answer.status {
-            StatusCode::NOT_FOUND if read::is_not_found(&answer) => Ok(None),
-            status if status.is_success() => self.object(&answer).map(Some),
-            _ => Err(read::failure(self.address(), &answer)),
+            StatusCode::NOT_FOUND if read::is_not_found(answer) => Ok(None),
+            status if status.is_success() => self.object(answer).map(Some),
+            _ => Err(read::failure(self.address(), answer)),
         }
     }
 
@@ -381,10 +368,6 @@ impl Api {
         }
     }
 
-    fn bundles(&self, answer: &Value) -> Result<Vec<Bundle>> {
-        self.rows(answer, "statements", read::bundle)
-    }
-
     fn rows<T>(&self, answer: &Value, list: &'static str, read: fn(&Value) -> Option<T>) -> Result<Vec<T>> {
         let malformed = || self.malformed(list);
         self.list(answer, list)?.iter().map(|row| read(row).ok_or_else(malformed)).collect()
@@ -408,8 +391,11 @@ impl Api {
     }
 }
 
-fn environment_path(environment: &str) -> String {
-    format!("/api/v1/environments/{}", read::path_part(environment))
+fn word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Back => "back",
+        Direction::Forward => "forward",
+    }
 }
 
 /// Divides documents into requests.

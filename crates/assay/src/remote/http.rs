@@ -117,11 +117,15 @@ impl Call {
 impl Http {
     /// Prepares the way; nothing is sent.
     pub(super) fn new(address: Address) -> Result<Http> {
+        Http::patient(address, SILENCE)
+    }
+
+    fn patient(address: Address, silence: Duration) -> Result<Http> {
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default(); // once a process; the first wins
         let origin = address.clone();
         let mut client = Client::builder()
             .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
+            .read_timeout(silence)
             .redirect(redirect::Policy::custom(move |attempt| {
                 match attempt.previous().len() > REDIRECTS_MAX || !origin.may_lead_to(attempt.url()) {
                     true => attempt.stop(),
@@ -227,7 +231,9 @@ impl Http {
         match trouble {
             Trouble::Final(failure) => failure,
             Trouble::Connection(error) => {
+                let silent = error.is_timeout() && !error.is_connect();
                 let hint = match self.address.is_loopback() {
+                    _ if silent => "it is there and does not answer: type the same command again later".to_owned(),
                     true => format!("is it running? `assay serve --listen {}`", self.address.host()),
                     false => "check the address and the network, and type the same command again".to_owned(),
                 };
@@ -242,3 +248,6 @@ pub(super) fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_MAX)]);
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

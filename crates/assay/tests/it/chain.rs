@@ -139,13 +139,21 @@ fn second_release(place: &Place, project: &Path, former: &str) {
 
 /// Built again by an ordinary user, from another directory, from the store alone: the same bytes and the same recipe.
 fn by_another_user(place: &Place, project: &Path, built: &Value) {
+    let again = built_by_another_user(place, project, "HEAD~1");
+    assert_eq!(again["rebuilt"]["equal"], true, "{again}");
+    assert_eq!(again["artifacts"], built["artifacts"]);
+    assert_eq!(again["recipe"], built["recipe"], "two builders, one recipe, byte for byte");
+}
+
+/// What `build --again` answers to a user who owns copies of home and project, and nothing else.
+pub(crate) fn built_by_another_user(place: &Place, project: &Path, revision: &str) -> Value {
     assert!(rustix_is_root(), "this part needs to be root to become another user: run it in CI's container");
     // The repository may lie where another user cannot look.
-    let other = std::env::temp_dir().join(format!("assay other user {}", std::process::id()));
+    let other = std::env::temp_dir().join(format!("assay other user {} {revision}", std::process::id()));
     fs::create_dir(&other).expect("a directory");
     let script = format!(
         "cp -a '{home}' '{other}/home' && cp -a '{home}.heads' '{other}/home.heads' && rm -rf '{other}/home/deployments' && \
-         cp -a '{project}' '{other}/elsewhere' && cd '{other}/elsewhere' && git checkout --quiet HEAD~1 && chown -R 65534:65534 '{other}'",
+         cp -a '{project}' '{other}/elsewhere' && cd '{other}/elsewhere' && git checkout --quiet {revision} && chown -R 65534:65534 '{other}'",
         home = place.home().display(),
         other = other.display(),
         project = project.display(),
@@ -173,10 +181,7 @@ fn by_another_user(place: &Place, project: &Path, built: &Value) {
             .expect("sh runs")
             .success()
     );
-    let again = ran(output).exits(0).json();
-    assert_eq!(again["rebuilt"]["equal"], true, "{again}");
-    assert_eq!(again["artifacts"], built["artifacts"]);
-    assert_eq!(again["recipe"], built["recipe"], "two builders, one recipe, byte for byte");
+    ran(output).exits(0).json()
 }
 
 fn rustix_is_root() -> bool {
@@ -198,11 +203,21 @@ fn quickstart_takes_the_example_to_production() {
         assert!(steps.contains(&step), "{steps:?}");
     }
     assert_eq!(fs::read_dir(place.work()).expect("a directory").count(), 0, "nothing is written where it was called");
-    assert_eq!(place.json(&place.work(), 0, &["admin", "fsck"])["result"], "pass");
+    // What it says to try next works as it is typed, wherever the program lies.
+    let next: Vec<&str> = story["next"].as_array().expect("commands").iter().filter_map(|c| c.as_str()).collect();
+    let [why, serve, fsck] = next[..] else { panic!("three commands: {next:?}") };
+    assert!(serve.contains(" serve "), "{serve}");
+    for command in [why, fsck] {
+        let program = place.program(&place.work());
+        let variables = program.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(place.work()).env_clear().envs(variables);
+        ran(shell.output().expect("a shell runs")).exits(0);
+    }
 }
 
 /// A program without dependencies: what is no service is deployed as a release directory with a check.
-fn tool(place: &Place) -> PathBuf {
+pub(crate) fn tool(place: &Place) -> PathBuf {
     let project = place.work().join("tool");
     fs::create_dir_all(project.join("src")).expect("a directory");
     let write = |name: &str, text: &str| fs::write(project.join(name), text).expect("a file");
@@ -254,6 +269,13 @@ fn the_pipeline_itself_is_tested() {
     let project = prepared(&place);
     place.json(&project, 0, &["build", "--again"]);
     place.json(&project, 0, &["test"]);
+    // Beside the live service, on the very port that it listens on.
+    place.json(&project, 0, &["deploy", "greeter", "production"]);
+    let before = place.json(&project, 0, &["env", "observe", "production"]);
     let tested = place.json(&project, 0, &["test", "--pipeline"]);
     assert_eq!(tested["suites"][0]["passed"].as_array().map(Vec::len), Some(6), "{tested}");
+    assert_eq!(tested["network"], "own", "{tested}");
+    let after = place.json(&project, 0, &["env", "observe", "production"]);
+    assert_eq!((&after["process"], &after["agrees"]), (&before["process"], &json!(true)), "{after}");
+    place.json(&project, 0, &["env", "stop", "production"]);
 }

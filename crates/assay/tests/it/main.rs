@@ -19,3 +19,15 @@ mod serving;
 mod tamper;
 
 mod ecosystems;
+
+mod witness;
+
+mod quickstart;
+
+mod fuzz;
+
+mod mishaps;
+
+mod levels;
+
+mod deploying;

@@ -52,6 +52,12 @@ impl Place {
         self.root.join("home")
     }
 
+    /// The token of the home's own operator; a server makes it.
+    pub(crate) fn operator(&self) -> String {
+        let token = fs::read_to_string(self.home().join("keys/operator.token")).expect("the operator's token");
+        token.trim().to_owned()
+    }
+
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join("work")
     }

@@ -1,8 +1,10 @@
 //! Tampering at rest is found: a byte is flipped in every file of a stopped home, one at a time.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::place::{Place, git};
 
@@ -91,6 +93,9 @@ fn a_flipped_byte_in_any_file_is_found_and_named() {
         let at = bytes.len() / 2;
         changed[at] ^= 0x01;
         write(path, &changed, mode.permissions().mode(), times);
+        if sealed(&place, path) {
+            refused(&place, &project, path);
+        }
         let ran = place.assay(&project, &["admin", "fsck", "--json"]).exits(1);
         let found = ran.json();
         let named =
@@ -99,6 +104,98 @@ fn a_flipped_byte_in_any_file_is_found_and_named() {
         write(path, &bytes, mode.permissions().mode(), times);
     }
     assert_eq!(place.json(&project, 0, &["admin", "fsck"])["result"], "pass");
+}
+
+/// Whether the seal is the file's witness, or it is the seal: blobs, trees and tiles have their own.
+fn sealed(place: &Place, path: &Path) -> bool {
+    let data = place.home().join("data");
+    !["blobs", "trees", "log/tile"].iter().any(|name| path.starts_with(data.join(name)))
+}
+
+/// An ordinary command says no and names the file, and what can be done.
+fn refused(place: &Place, project: &Path, path: &Path) {
+    let ran = place.assay(project, &["admin", "status"]).exits(1);
+    assert!(ran.stderr.contains(&format!("`{}` ", path.display())), "{}: {}", path.display(), ran.stderr);
+    let ledger = path.ends_with("ledger.sqlite");
+    let hint = if ledger { "hint: assay admin reindex" } else { "hint: assay admin fsck" };
+    assert!(ran.stderr.contains(hint), "{}: {}", path.display(), ran.stderr);
+}
+
+/// Opening a home used to remove its seal unseen, so that the command after a tampering sealed the tampered state.
+#[test]
+fn what_was_changed_on_purpose_is_accepted_and_on_record() {
+    let place = Place::new("accept");
+    let project = small(&place);
+    let accepted = place.json(&project, 0, &["admin", "accept"]);
+    assert_eq!(accepted["accepted"].as_array().map(Vec::len), Some(0), "{accepted}");
+    let size = || place.json(&project, 0, &["admin", "status"])["size"].as_u64().expect("a size");
+    let before = size();
+
+    let key = place.home().join("keys/notes.pem");
+    fs::write(&key, "put here by hand\n").expect("written");
+    let ledger = place.home().join("data/ledger.sqlite");
+    let mut bytes = fs::read(&ledger).expect("readable");
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(&ledger, &bytes).expect("writable");
+    let no = place.json(&project, 1, &["admin", "status"]);
+    assert_eq!(no["error"]["code"], "home-changed", "{no}");
+    for arguments in [&["why", "small"][..], &["build"], &["admin", "reindex"], &["admin", "trusted-root"]] {
+        let ran = place.assay(&project, arguments).exits(1);
+        assert!(ran.stderr.contains("keys/notes.pem"), "{arguments:?}: {}", ran.stderr);
+    }
+    let accepted = place.json(&project, 0, &["admin", "accept"]);
+    assert_eq!(accepted["accepted"], serde_json::json!([ledger, key]), "{accepted}");
+    assert_eq!(place.json(&project, 0, &["admin", "fsck"])["result"], "pass");
+    assert!(size() > before, "the acceptance is in the log");
+    let statement = accepted["statement"].as_str().expect("a digest");
+    place.assay(&project, &["why", statement]).exits(0);
+
+    // The ledger alone is mended by making it again.
+    bytes[at] ^= 3;
+    fs::write(&ledger, &bytes).expect("writable");
+    refused(&place, &project, &ledger);
+    place.assay(&project, &["admin", "reindex"]).exits(0);
+    assert_eq!(place.json(&project, 0, &["admin", "fsck"])["result"], "pass");
+}
+
+/// A hash tile can be derived: it is named, it stops nothing, and `reindex` writes it again.
+#[test]
+fn a_damaged_hash_tile_is_rebuilt() {
+    let place = Place::new("tile");
+    let project = small(&place);
+    let mut tiles = Vec::new();
+    files(&place.home().join("data/log/tile/0"), &mut tiles);
+    let [tile] = &tiles[..] else { panic!("one tile: {tiles:?}") };
+    let good = fs::read(tile).expect("readable");
+    fs::remove_file(tile).expect("removed");
+    assert_eq!(place.json(&project, 1, &["admin", "fsck"])["findings"][0]["path"], tile.to_str().expect("UTF-8"));
+    place.assay(&project, &["admin", "status"]).exits(0);
+    let rebuilt = place.json(&project, 0, &["admin", "reindex"]);
+    assert_eq!(rebuilt["tiles"], serde_json::json!([tile]), "{rebuilt}");
+    assert_eq!(fs::read(tile).expect("readable"), good);
+    assert_eq!(place.json(&project, 0, &["admin", "fsck"])["result"], "pass");
+}
+
+/// A server of another directory makes a log that `trust.json` accepts, and a token: that is no tampering with the home.
+#[test]
+fn a_server_elsewhere_does_not_break_the_seal() {
+    let place = Place::new("elsewhere");
+    place.assay(&place.work(), &["admin", "status"]).exits(0);
+    for _ in 0..2 {
+        let data = place.root().join("elsewhere");
+        let mut server = place.program(&place.work());
+        server.args(["serve", "--quiet", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+        let mut child = server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut ready).expect("a line");
+        assert!(ready.contains("http://127.0.0.1:"), "{ready}");
+        place.assay(&place.work(), &["admin", "status"]).exits(0);
+        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+        assert!(told.success() && child.wait().expect("waited").success());
+        place.assay(&place.work(), &["admin", "status"]).exits(0);
+        assert_eq!(place.json(&place.work(), 0, &["admin", "fsck"])["result"], "pass");
+    }
 }
 
 /// Writes in place, and puts mode and times back, as one who hides would.

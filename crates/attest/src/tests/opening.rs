@@ -53,6 +53,38 @@ fn opens_every_kind() {
     }
 }
 
+/// Statement, envelope, verification, statement: the same, for whatever a predicate may hold.
+#[test]
+fn any_statement_comes_back_as_it_was_signed() {
+    let mut random = wire::mutation::Mutator::new(31);
+    let scene = scene();
+    for round in 0..300 {
+        let subjects = (0..=random.below(4)).map(|number| {
+            let digest = wire::digest::Digest::of(&random.next().to_be_bytes());
+            wire::in_toto::ResourceDescriptor::named(&format!("n\u{fc}mber {number}\n"), &digest)
+        });
+        let subjects = subjects.collect();
+        let mut predicate = json!({});
+        for _ in 0..random.below(6) {
+            let key = format!("{:x}\"", random.next());
+            predicate[key] = match random.below(4) {
+                0 => json!(random.next() as i32),
+                1 => json!([null, true, "\u{1f600}\u{0}", {"a": {"b": []}}]),
+                2 => json!("x".repeat(random.below(5000))),
+                _ => json!((2 * random.below(1_000_000) + 1) as f64 / 128.0),
+            };
+        }
+        let statement = Statement::new(subjects, "https://example.org/anything/v1", predicate);
+        let envelope = scene.sign("tester", &statement);
+        let again = Envelope::parse(&envelope.to_json()).expect("ours");
+        assert_eq!(again, envelope, "round {round}");
+        let verified = verify(&again, scene.trust(), time(0)).expect("nothing is wrong with it");
+        assert_eq!(verified.value(), &statement, "round {round}");
+        assert_eq!(verified.value().to_json(), envelope.payload, "round {round}");
+        assert_eq!(verified.identity(), "tester");
+    }
+}
+
 #[test]
 fn unlogged_is_never_shown_as_logged() {
     let scene = scene();
@@ -107,6 +139,70 @@ fn one_change_anywhere_is_found() {
     );
 }
 
+/// Every field of a bundle v0.3 and of the messages in it, by the specification's `.proto` files: those that our bundles have
+/// stand in a bundle of ours; the others are put into one, with a value that is good in form.
+const FIELDS: &[(&str, Option<&str>)] = &[
+    ("/mediaType", None),
+    ("/verificationMaterial", None),
+    ("/verificationMaterial/publicKey", None),
+    ("/verificationMaterial/publicKey/hint", None),
+    ("/verificationMaterial/x509CertificateChain", Some(r#"{"certificates":[{"rawBytes":"MAA="}]}"#)),
+    ("/verificationMaterial/certificate", Some(r#"{"rawBytes":"MAA="}"#)),
+    ("/verificationMaterial/tlogEntries", None),
+    ("/verificationMaterial/tlogEntries/0/logIndex", None),
+    ("/verificationMaterial/tlogEntries/0/logId", None),
+    ("/verificationMaterial/tlogEntries/0/logId/keyId", None),
+    ("/verificationMaterial/tlogEntries/0/kindVersion", None),
+    ("/verificationMaterial/tlogEntries/0/kindVersion/kind", None),
+    ("/verificationMaterial/tlogEntries/0/kindVersion/version", None),
+    ("/verificationMaterial/tlogEntries/0/integratedTime", None),
+    ("/verificationMaterial/tlogEntries/0/inclusionPromise", Some(r#"{"signedEntryTimestamp":"MAA="}"#)),
+    ("/verificationMaterial/tlogEntries/0/inclusionProof", None),
+    ("/verificationMaterial/tlogEntries/0/inclusionProof/logIndex", None),
+    ("/verificationMaterial/tlogEntries/0/inclusionProof/rootHash", None),
+    ("/verificationMaterial/tlogEntries/0/inclusionProof/treeSize", None),
+    ("/verificationMaterial/tlogEntries/0/inclusionProof/hashes", None),
+    ("/verificationMaterial/tlogEntries/0/inclusionProof/hashes/0", None),
+    ("/verificationMaterial/tlogEntries/0/inclusionProof/checkpoint", None),
+    ("/verificationMaterial/tlogEntries/0/inclusionProof/checkpoint/envelope", None),
+    ("/verificationMaterial/tlogEntries/0/canonicalizedBody", None),
+    ("/verificationMaterial/timestampVerificationData", None),
+    ("/verificationMaterial/timestampVerificationData/rfc3161Timestamps", Some(r#"[{"signedTimestamp":"MAA="}]"#)),
+    ("/messageSignature", Some(r#"{"signature":"MAA="}"#)),
+    ("/messageSignature", Some(r#"{"messageDigest":{"algorithm":"SHA2_256","digest":"MAA="},"signature":"MAA="}"#)),
+    ("/dsseEnvelope", None),
+    ("/dsseEnvelope/payload", None),
+    ("/dsseEnvelope/payloadType", None),
+    ("/dsseEnvelope/signatures", None),
+    ("/dsseEnvelope/signatures/0/sig", None),
+    ("/dsseEnvelope/signatures/0/keyid", None),
+];
+
+/// [`one_change_anywhere_is_found`] changes what stands in a bundle of ours: here, that this is every field there can be,
+/// and that what does not stand in it cannot be put in.
+#[test]
+fn every_field_of_the_format_is_in_a_bundle_or_refused_in_one() {
+    let mut scene = scene();
+    scene.bundle("builder-full", &sample::statement(Predicate::Recipe));
+    let bundle = scene.bundle("builder-full", &sample::statement(Predicate::Run));
+    let good: Value = serde_json::from_slice(&bundle.to_json()).expect("JSON");
+    let present = leaves(&good);
+    for (path, added) in FIELDS {
+        let Some(added) = added else {
+            assert!(present.iter().any(|leaf| leaf == path), "{path} is not in a bundle, so no test changes it");
+            continue;
+        };
+        let (parent, name) = path.rsplit_once('/').expect("a pointer has a slash");
+        let mut changed = good.clone();
+        changed.pointer_mut(parent).expect("the parent is there")[name] = serde_json::from_str(added).expect("JSON");
+        let opened = Bundle::parse(changed.to_string().as_bytes()).map(|bundle| open(&bundle, scene.trust(), time(0)));
+        assert!(!matches!(opened, Ok(Ok(_))), "{path} was added and nobody noticed");
+    }
+    let named = |leaf: &String| FIELDS.iter().any(|(path, _)| path == leaf);
+    let unnamed: Vec<&String> = present.iter().filter(|leaf| !named(leaf) && !leaf.ends_with("/0")).collect();
+    assert!(unnamed.is_empty(), "fields that the specification does not have: {unnamed:?}");
+}
+
 #[test]
 fn each_reason_has_its_error() {
     let mut scene = scene();
@@ -127,6 +223,11 @@ fn each_reason_has_its_error() {
     let mut bundle = good.clone();
     bundle.verification_material.signer = Signer::Certificate(vec![0x30, 0]);
     assert!(matches!(refused(&bundle, &scene), OpenError::Certificate));
+
+    let mut bundle = good.clone();
+    let stamp = wire::sigstore_bundle::Rfc3161Timestamp { signed_timestamp: vec![0x30, 0] };
+    bundle.verification_material.timestamps.push(stamp);
+    assert!(matches!(refused(&bundle, &scene), OpenError::Timestamps { count: 1 }));
 
     let log = scene.trust_mut().logs.pop().expect("the scene has a log");
     assert!(matches!(log_error(refused(&good, &scene)), LogError::UnknownLog(_)));

@@ -3,6 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::{Files, Note, shown};
+use crate::document::PROBLEMS_MAX;
 use crate::ecosystem::cargo::lock_file::{self, Origin, Package};
 use crate::problem::Problem;
 
@@ -38,7 +39,9 @@ fn check_one(file: &str, bytes: &[u8], packages: &[Package]) -> Vec<Problem> {
         Err(error) => return vec![Problem::of_toml(file, &text, &error)],
     };
     let mut note = |offset: usize, message: String, allowed: &str| {
-        findings.push(Problem::at(file, &text, offset, message, Some(allowed.to_owned())));
+        if findings.len() < PROBLEMS_MAX {
+            findings.push(Problem::at(file, &text, offset, message, Some(allowed.to_owned())));
+        }
     };
     let depth = file.matches('/').count();
     let top = document.get_ref();

@@ -204,3 +204,14 @@ fn lock_files_that_pin_badly_or_that_nobody_named() {
     let files = Files::read(directory.path(), &names[..1]).expect("all is readable");
     expect!["package-lock.json:2:1: `a`: no digest pins what is fetched; remove the file and `node_modules`, and run `npm install` with npm 7 or newer"].assert_eq(&found(&files));
 }
+
+/// Found by a large file: the place of each of 20,000 findings was counted from the beginning of the file.
+#[test]
+fn no_more_findings_are_made_than_anybody_reads() {
+    let dependencies: String = (0..20_000).map(|n| format!("d{n} = {{ git = \"https://x.example/{n}\" }}\n")).collect();
+    let manifest = ("Cargo.toml".to_owned(), format!("[dependencies]\n{dependencies}").into_bytes());
+    let steps = "[[step]]\nname = \"x\"\nrun = [\"curl\", \"x\"]\n".repeat(20_000);
+    let spec = ("assay.toml".to_owned(), format!("version = 1\n{steps}").into_bytes());
+    let findings = check(&Files { spec: Some(spec), manifests: vec![manifest], ..Files::default() });
+    assert!((1..200).contains(&findings.len()), "{}", findings.len());
+}

@@ -142,10 +142,8 @@ fn check_manifests(
     });
     let config = config::text(sources, tree.as_deref().and_then(Path::to_str));
     fs::write(home.path().join("config.toml"), config).map_err(scratch)?;
-    let mut command = world.host.command("cargo");
-    command.current_dir(directory).args(["metadata", "--format-version", "1", "--locked", "--offline", "--quiet"]);
-    command.arg("--manifest-path").arg(directory.join("Cargo.toml"));
-    command.env("CARGO_HOME", home.path()).env("CARGO_TERM_COLOR", "never");
+    let mut command = world.host.cargo("metadata", directory, home.path()).map_err(scratch)?;
+    command.args(["--format-version", "1", "--locked", "--offline", "--quiet"]);
     let output = command.output().map_err(PinError::Start)?;
     if output.status.success() {
         return Ok(());

@@ -135,6 +135,14 @@ fn another_directory_makes_the_same_lock() {
 }
 
 #[test]
+fn a_workspace_above_the_project_does_not_claim_it() {
+    let scene = Scene::new("pin-below-a-workspace");
+    let lock = scene.make().expect("a lock").lock;
+    scene.directory.write("Cargo.toml", "[workspace]\nmembers = [\"other\"]\n");
+    assert_eq!(scene.make().expect("the same lock").lock, lock);
+}
+
+#[test]
 fn a_damaged_cache_costs_time_only() {
     let scene = Scene::new("pin-cache");
     let first = scene.make().expect("all is there").lock;

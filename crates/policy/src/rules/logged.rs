@@ -30,6 +30,16 @@ const SHOWN: usize = 8;
 
 /// Judges all that the other rules used.
 pub(crate) fn judge(case: &Case<'_>, used: &BTreeSet<Digest>) -> RuleResult {
+    let statements = self::used(case, used);
+    let finding = match statements.as_slice() {
+        [] => nothing(case),
+        found => found_in(found),
+    };
+    finding.result(NAME, &statements, Fresh::Timeless)
+}
+
+/// Returns the statements that this policy rests on: what its rules name, and recipe and run in any case.
+pub(crate) fn used<'a>(case: &Case<'a>, used: &BTreeSet<Digest>) -> Vec<&'a Attestation> {
     let mut wanted = used.clone();
     for (run, claim) in case.runs() {
         wanted.insert(*run.statement().payload());
@@ -37,14 +47,13 @@ pub(crate) fn judge(case: &Case<'_>, used: &BTreeSet<Digest>) -> RuleResult {
     }
     let mut statements = case.everything();
     statements.retain(|attestation| wanted.contains(attestation.statement().payload()));
-    let finding = match statements.as_slice() {
-        [] => Finding::unknown(
-            format!("no statement about {} was found{}", subject(case), case.passed_over(Predicate::Run)),
-            "`assay build`",
-        ),
-        found => found_in(found),
-    };
-    finding.result(NAME, &statements, Fresh::Timeless)
+    statements
+}
+
+/// The finding when there is none.
+pub(crate) fn nothing(case: &Case<'_>) -> Finding {
+    let found = format!("no statement about {} was found{}", subject(case), case.passed_over(Predicate::Run));
+    Finding::unknown(found, "`assay build`")
 }
 
 /// Judges all statements that there are.

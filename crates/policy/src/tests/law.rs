@@ -179,3 +179,34 @@ fn each_supporting_statement_is_missed() {
     // recipe, earlier run, run, rebuilt, test, reference: runs and references stand in for each other.
     assert_eq!(results, ["unknown", "pass", "pass", "unknown", "unknown", "pass"]);
 }
+
+/// Where nothing speaks against, more never hurts and less never helps: of all subsets of good evidence, none passes that lies
+/// in one that does not.
+#[test]
+fn less_of_good_evidence_never_passes_where_more_did_not() {
+    let whole = super::evidence(&good());
+    let count = whole.attestations.len();
+    let policies = EVERY_RULE.split("[[rules]]").filter(|rule| rule.contains("rule ="));
+    let policies: Vec<Policy> =
+        policies.map(|rule| policy(&format!("[[rules]]{rule}"))).chain([policy(EVERY_RULE)]).collect();
+    for policy in &policies {
+        let passes = |subset: usize| {
+            let kept = (0..count).filter(|index| subset >> index & 1 == 1);
+            let attestations = kept.map(|index| whole.attestations[index].clone()).collect();
+            let evidence = Evidence { attestations, ..whole.clone() };
+            gate(policy, &evidence, "production", time(100)).result == Outcome::Pass
+        };
+        let passing: Vec<bool> = (0..1 << count).map(passes).collect();
+        assert!(passing[passing.len() - 1] && !passing[0]);
+        for subset in 0..passing.len() {
+            for index in (0..count).filter(|index| subset >> index & 1 == 1) {
+                let less = subset & !(1 << index);
+                assert!(
+                    passing[subset] || !passing[less],
+                    "{} passes with {less:b}, not with {subset:b}",
+                    policy.rules()[0].name()
+                );
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use attest::sample::{self, Scene, time};
 use expect_test::{Expect, expect};
 use model::verdict::{BuildLevel, Outcome, Verdict};
+use wire::timestamp::Timestamp;
 
 use super::rules::text;
 use super::{EVERY_RULE, evidence, good, greeter, open, policy, run, said, scene, test, unlogged};
@@ -151,4 +152,55 @@ fn a_verdict_is_a_statement_and_the_same_bytes_again() {
     let attestation = scene.logged("verifier", &attest::verdict(&judge(&evidence, 100))).expect("it reads back");
     let attest::Claim::Verdict(verdict) = attestation.claim() else { panic!("a verdict") };
     assert_eq!(verdict.as_ref(), &judge(&evidence, 100));
+}
+
+/// The clock stands before the statements' own times, or years after: a rule that asks it denies, the others do not care, and
+/// whatever was judged is judged the same again when the verdict's own time is given.
+#[test]
+fn a_clock_that_jumps_denies_by_the_one_rule_that_asks_it() {
+    let mut scene: Scene = scene();
+    let attestations = open(&mut scene, &good());
+    let evidence = Evidence { subject: greeter(), attestations, live: None, refused: Vec::new() };
+    let judge = |at| gate(&policy(EVERY_RULE), &evidence, "production", at);
+    let by_rule = |verdict: &Verdict| -> Vec<(String, Outcome)> {
+        verdict.rules.iter().map(|rule| (rule.name.clone(), rule.result)).collect()
+    };
+    let right = by_rule(&judge(time(100)));
+    assert!(right.iter().all(|(_, result)| *result == Outcome::Pass), "{right:?}");
+    let (first, last) = (Timestamp::from_unix_s(0).expect("1970"), "9999-12-30T00:00:00Z".parse().expect("a time"));
+    for (at, expected) in [
+        (first, Outcome::Unknown),
+        (time(-86_400 * 365), Outcome::Unknown),
+        (time(7), Outcome::Unknown),
+        (time(8), Outcome::Pass),
+        (time(86_400 * 31), Outcome::Fail),
+        (last, Outcome::Fail),
+    ] {
+        let verdict = judge(at);
+        assert_eq!(verdict.result, expected, "{at}");
+        let wanted = right.iter().map(|(name, _)| match name.as_str() {
+            "age" => (name.clone(), expected),
+            _ => (name.clone(), Outcome::Pass),
+        });
+        assert_eq!(by_rule(&verdict), wanted.collect::<Vec<_>>(), "{at}");
+        let statement = attest::verdict(&verdict);
+        let attestation = scene.logged("verifier", &statement).expect("it reads back");
+        let attest::Claim::Verdict(stated) = attestation.claim() else { panic!("a verdict") };
+        assert_eq!(attest::verdict(&judge(stated.at)).to_json(), statement.to_json(), "{at}");
+    }
+}
+
+/// What was signed when the key did not count yet, or any more, never becomes evidence, whatever the statement says of its time.
+#[test]
+fn a_statement_from_outside_the_keys_time_is_no_evidence() {
+    let scene = scene();
+    let envelope = scene.sign("builder-full", &run(|_| ()));
+    let opened = |at| attest::unlogged(&envelope, scene.trust(), at).map(|_| ());
+    assert!(opened(time(-1_000_000)).is_ok(), "the first second counts");
+    let early = opened(time(-1_000_001)).expect_err("a second before").to_string();
+    assert!(early.contains("checking the signature"), "{early}");
+    let mut trust = scene.trust().clone();
+    trust.identities.iter_mut().for_each(|identity| identity.valid_until = Some(time(50)));
+    assert!(attest::unlogged(&envelope, &trust, time(50)).is_ok(), "the last second counts");
+    assert!(attest::unlogged(&envelope, &trust, time(51)).is_err());
 }

@@ -211,12 +211,7 @@ fn receive_root(
     }
     let mut answer = Vec::new();
     let mut first = [0_u8];
-    let mut read = socket.read_exact(&mut first);
-    if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset) {
-        // Said once, when init left words of ours unread; its own come after.
-        read = socket.read_exact(&mut first);
-    }
-    match read {
+    match over_reset(|| socket.read_exact(&mut first)) {
         Ok(()) if [READY, READY_UNNAMED].contains(&first[0]) => {
             return sys::receive_descriptor(socket.as_fd())
                 .map(|root| (root, first[0] == READY_UNNAMED))
@@ -225,7 +220,7 @@ fn receive_root(
         Ok(()) => answer.push(first[0]),
         Err(error) => return Err(failed("preparing the sandbox", "", format!("init ended: {error}"))),
     }
-    let rest = socket.take(TROUBLE_BYTES_MAX).read_to_end(&mut answer);
+    let rest = over_reset(|| socket.take(TROUBLE_BYTES_MAX).read_to_end(&mut answer));
     match rest
         .map_err(|error| error.to_string())
         .and_then(|_| serde_json::from_slice::<Trouble>(&answer).map_err(|error| error.to_string()))
@@ -235,6 +230,14 @@ fn receive_root(
         }
         Ok(trouble) => Err(failed(&trouble.what, &trouble.place, trouble.reason)),
         Err(reason) => Err(failed("preparing the sandbox", "", reason)),
+    }
+}
+
+/// Reads again after a reset: the kernel says it once, before or after init's own words, when init left words of ours unread.
+fn over_reset<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match read() {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => read(),
+        other => other,
     }
 }
 
@@ -273,6 +276,11 @@ fn hint(level: Level, what: &str, errno: Option<i32>, container: Container) -> O
         ("mounting a fresh", _) => in_container("--security-opt unmask=ALL", "--security-opt systempaths=unconfined"),
         ("making namespaces", Some(libc::ENOSPC)) => {
             Some("raise the limit with `sysctl user.max_user_namespaces=15000`".to_owned())
+        }
+        ("mapping the builder's user" | "mapping the builder's group", Some(libc::EPERM))
+            if container != Container::None =>
+        {
+            in_container("--cap-add SETFCAP", "--cap-add SETFCAP")
         }
         ("attaching with ptrace", _) => in_container("--cap-add SYS_PTRACE", "--cap-add SYS_PTRACE"),
         _ if level == Level::TraceOnly => None,

@@ -11,12 +11,13 @@ use store::ledger::{Page, StatementRow};
 use wire::digest::Digest;
 use wire::dsse::Envelope;
 use wire::oci_distribution::Name;
-use wire::sigstore_bundle::{self, Bundle};
+use wire::sigstore_bundle::{self, Bundle, Content};
 
 use super::{Answer, Call, answer, parse_digest};
 use crate::body;
 use crate::error::Problem;
 use crate::send;
+use crate::state::{Server, blocking};
 
 /// The largest request: a full envelope of the largest size in base64 and some small ones beside it.
 const REQUEST_MAX: usize = 32 << 20;
@@ -24,8 +25,11 @@ const REQUEST_MAX: usize = 32 << 20;
 /// Statements in one request: one commit of the log.
 const STATEMENTS_A_REQUEST: usize = 256;
 
-/// Bundles in one page: each may be large.
-const BUNDLES_A_PAGE: usize = 100;
+/// Payloads in one page of statements: the page ends with the one that goes beyond. An envelope may have 16 MiB.
+const PAYLOADS_A_PAGE: usize = 16 << 20;
+
+/// Payloads that one request may name: proxies refuse a line of more than 8 KiB.
+const PAYLOADS_MAX: usize = 64;
 
 /// Statements that the server makes itself when somebody who may asks for what they record. Signed by another server
 /// of the same owner they would move tags and give roles here, so they are not taken.
@@ -161,29 +165,89 @@ fn authorised(attestation: &Attestation) -> Result<(), Problem> {
     .at(statement.envelope().to_string()))
 }
 
-/// `GET /api/v1/statements?digest=D[&predicate=URI&after=INDEX&n=]`: oldest first, with their bundles.
-pub(crate) async fn about(call: Call) -> Answer {
-    let Some(digest) = call.digest("digest")? else { return newest(call).await };
-    call.must_read(&digest).await?;
-    let limit = call.page()?.min(BUNDLES_A_PAGE);
-    let page = Page { after: call.index("after")?, limit };
-    let rows = call.server.ledger().statements_about(&digest, call.query.first("predicate"), &page).await?;
-    let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.index);
-    let mut statements = Vec::new();
-    for row in &rows {
-        statements.push(with_bundle(&call, row).await?);
+/// `GET /api/v1/statements`: about `digest`, with some `payload`s, or the newest.
+pub(crate) async fn list(call: Call) -> Answer {
+    match (call.digest("digest")?, call.query.first("payload").is_some()) {
+        (Some(_), true) => {
+            Err(Problem::invalid("ask for statements about a `digest` or with some `payload`s, not for both").into())
+        }
+        (Some(digest), false) => about(call, &digest).await,
+        (None, true) => with_payloads(call).await,
+        (None, false) => newest(call).await,
     }
-    Ok(answer(json!({"statements": statements, "next": next})))
 }
 
-/// Without a digest: the newest statements, newest first, without bundles.
+/// `?digest=D[&predicate=URI&after=INDEX&n=]`: oldest first, with their bundles.
+async fn about(call: Call, digest: &Digest) -> Answer {
+    call.must_read(digest).await?;
+    let page = Page { after: call.index("after")?, limit: call.page()? };
+    let rows = call.server.ledger().statements_about(digest, call.query.first("predicate"), &page).await?;
+    bundled(&call, &rows, next(&rows, &page)).await
+}
+
+/// `?payload=D&payload=…[&after=INDEX&n=]`: by their place in the log, with their bundles. What the caller may not
+/// read is left out, as what is not there.
+async fn with_payloads(call: Call) -> Answer {
+    call.must(Action::Read)?;
+    let payloads = call.query.all("payload").map(|text| parse_digest("payload", text));
+    let payloads = payloads.collect::<Result<Vec<Digest>, _>>()?;
+    if payloads.len() > PAYLOADS_MAX {
+        return Err(Problem::invalid(format!("`payload` must be given 1 to {PAYLOADS_MAX} times"))
+            .at("payload")
+            .into());
+    }
+    let page = Page { after: call.index("after")?, limit: call.page()? };
+    let rows = call.server.ledger().statements_by_payloads(&payloads, &page).await?;
+    let next = next(&rows, &page);
+    bundled(&call, &readable(&call, rows).await?, next).await
+}
+
+/// `[?predicate=URI&before=INDEX&n=&bundles=true]`: newest first; with their bundles where the caller may read them,
+/// if he asks for bundles.
 async fn newest(call: Call) -> Answer {
     call.must(Action::Read)?;
-    let limit = call.page()?;
-    let page = Page { after: call.index("before")?, limit };
+    let page = Page { after: call.index("before")?, limit: call.page()? };
     let rows = call.server.ledger().newest_statements(call.query.first("predicate"), &page).await?;
-    let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.index);
-    Ok(answer(json!({"statements": rows.iter().map(summary).collect::<Vec<_>>(), "next": next})))
+    let next = next(&rows, &page);
+    match call.query.first("bundles") {
+        Some("true") => bundled(&call, &readable(&call, rows).await?, next).await,
+        None | Some("false") => {
+            Ok(answer(json!({"statements": rows.iter().map(summary).collect::<Vec<_>>(), "next": next})))
+        }
+        Some(_) => Err(Problem::invalid("`bundles` is `true` or `false`").at("bundles").into()),
+    }
+}
+
+/// Where the next page begins; `None` after the last one.
+fn next(rows: &[StatementRow], page: &Page<u64>) -> Option<u64> {
+    rows.last().filter(|_| rows.len() == page.limit).map(|row| row.index)
+}
+
+/// Leaves out what the caller may not read.
+async fn readable(call: &Call, rows: Vec<StatementRow>) -> Result<Vec<StatementRow>, Problem> {
+    let mut left = Vec::with_capacity(rows.len());
+    for row in rows {
+        if call.server.may_read_statement(&call.caller, &row).await? {
+            left.push(row);
+        }
+    }
+    Ok(left)
+}
+
+/// Answers with rows and their bundles, up to [`PAYLOADS_A_PAGE`]; `next` is what follows the last row.
+async fn bundled(call: &Call, rows: &[StatementRow], mut next: Option<u64>) -> Answer {
+    let mut statements = Vec::new();
+    let mut size = 0;
+    for (position, row) in rows.iter().enumerate() {
+        let (shown, payload) = proven(call, row).await?;
+        statements.push(shown);
+        size += payload;
+        if size > PAYLOADS_A_PAGE && position + 1 < rows.len() {
+            next = Some(row.index);
+            break;
+        }
+    }
+    Ok(answer(json!({"statements": statements, "next": next})))
 }
 
 /// `GET /api/v1/statements/{digest}`: by payload (several, when several signed it) or by envelope.
@@ -191,7 +255,7 @@ pub(crate) async fn one(Path(digest): Path<String>, call: Call) -> Answer {
     let rows = find(&call, &digest).await?;
     let mut statements = Vec::new();
     for row in &rows {
-        statements.push(with_bundle(&call, row).await?);
+        statements.push(proven(&call, row).await?.0);
     }
     Ok(answer(json!({"statements": statements})))
 }
@@ -251,4 +315,41 @@ async fn with_bundle(call: &Call, row: &StatementRow) -> Result<Value, Problem> 
     let mut shown = summary(row);
     shown["bundle"] = serde_json::to_value(&bundle).map_err(|error| Problem::internal(&error))?;
     Ok(shown)
+}
+
+/// A statement with its bundle and the proof of when it was logged, or brought here; and its payload's size.
+async fn proven(call: &Call, row: &StatementRow) -> Result<(Value, usize), Problem> {
+    let server = &call.server;
+    let bundle = server.home.bundle(row).await?;
+    let size = match &bundle.content {
+        Content::Envelope(envelope) => envelope.payload.len(),
+        Content::Message(_) => 0,
+    };
+    let mut shown = summary(row);
+    shown["bundle"] = serde_json::to_value(&bundle).map_err(|error| Problem::internal(&error))?;
+    shown["logged_proof"] = logged_proof(server, row).await?;
+    Ok((shown, size))
+}
+
+/// What shows that a log took a statement when [`StatementRow::logged`] says: the index entry beside it, with its
+/// proof. One that was brought here has none of its own: there it is the index entry of the publication, with the
+/// publication and the manifest that lead from it to the bundle.
+async fn logged_proof(server: &Server, row: &StatementRow) -> Result<Value, Problem> {
+    let position = if row.elsewhere.is_some() { row.index } else { row.index + 1 };
+    let home = server.home.clone();
+    let receipt = blocking(move || home.log().receipt(position)).await?;
+    let entry = receipt.to_index_entry().map_err(|error| Problem::internal(&error))?;
+    let entry = serde_json::to_value(&entry).map_err(|error| Problem::internal(&error))?;
+    if row.elsewhere.is_none() {
+        return Ok(json!({ "index_entry": entry }));
+    }
+    let publication = server.ledger().statement_by_index(position.saturating_sub(1)).await?;
+    let Some(publication) = publication else { return Ok(Value::Null) };
+    let envelope = server.envelope(&publication).await?;
+    let manifest = server.statement(&publication).await?.digests().next();
+    let Some(manifest) = manifest else { return Ok(Value::Null) };
+    let blobs = server.home.blobs().clone();
+    let manifest = blocking(move || blobs.read(&manifest, wire::oci_image::MANIFEST_SIZE_MAX as u64)).await?;
+    let envelope = serde_json::to_value(&envelope).map_err(|error| Problem::internal(&error))?;
+    Ok(json!({"index_entry": entry, "publication": envelope, "manifest": String::from_utf8_lossy(&manifest)}))
 }

@@ -4,28 +4,19 @@ use attest::predicate::grant::{Action as GrantAction, Grant};
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use registry::Recorder;
-use registry::access::{Action, Role};
-use registry::pattern::Pattern;
+use registry::access::Action;
+use registry::token;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::ledger::GrantRow;
 use wire::digest::Digest;
 
-use super::{Answer, Call, answer, parse_digest};
+use super::{Answer, Call, answer};
 use crate::body;
 use crate::error::Problem;
 
 /// A request is a few names.
 const REQUEST_MAX: usize = 64 << 10;
-
-/// The longest name of a token.
-const NAME_MAX: usize = 100;
-
-/// Patterns that one token may have.
-const PATTERNS_MAX: usize = 64;
-
-/// What a token begins with, so that people and scanners know one when they see it.
-const PREFIX: &str = "assay_";
 
 /// `{"name":"ci","role":"publisher","repositories":["team/*"]}`
 #[derive(Deserialize)]
@@ -48,30 +39,15 @@ pub(crate) async fn create(call: Call) -> Answer {
     call.must(Action::Administer)?;
     let request = body::whole(call.take_body(), REQUEST_MAX).await?;
     let new: NewToken = serde_json::from_slice(&request).map_err(|error| Problem::invalid(error.to_string()))?;
-    let role = Role::of_name(&new.role)
-        .ok_or_else(|| Problem::invalid("a role is `reader`, `publisher`, `deployer` or `admin`").at("role"))?;
-    let plain = |c: char| c.is_alphanumeric() || " ._-@+/".contains(c);
-    if new.name.is_empty() || new.name.chars().count() > NAME_MAX || !new.name.chars().all(plain) {
-        return Err(Problem::invalid(format!("a name has 1 to {NAME_MAX} letters, digits and ` ._-@+/`"))
-            .at("name")
-            .into());
-    }
-    if new.repositories.is_empty() || new.repositories.len() > PATTERNS_MAX {
-        return Err(Problem::invalid(format!("a token covers 1 to {PATTERNS_MAX} patterns of repositories"))
-            .at("repositories")
-            .into());
-    }
-    for pattern in &new.repositories {
-        Pattern::parse(pattern).map_err(|error| Problem::invalid(error.to_string()).at("repositories"))?;
-    }
-    let secret: [u8; 32] = call.server.random();
-    let token = format!("{PREFIX}{}", Digest::Sha256(secret).hex());
+    let new = token::NewToken::new(&new.name, &new.role, &new.repositories)
+        .map_err(|error| Problem::invalid(error.to_string()).at(error.field()))?;
+    let token = token::text(call.server.random());
     let digest = Digest::of(token.as_bytes());
     let row = GrantRow {
         token: digest,
-        role: role.name().to_owned(),
+        role: new.role.name().to_owned(),
         name: new.name,
-        repositories: new.repositories,
+        repositories: new.repositories.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
         index: 0,
         granted: call.server.now(),
     };
@@ -84,13 +60,16 @@ pub(crate) async fn create(call: Call) -> Answer {
     Ok(response)
 }
 
-/// `DELETE /api/v1/tokens/{digest}`: takes all roles of a token.
-pub(crate) async fn revoke(Path(digest): Path<String>, call: Call) -> Answer {
+/// `DELETE /api/v1/tokens/{token}`: takes all roles of a token, or of all tokens of a name, in one commit of the log.
+pub(crate) async fn revoke(Path(token): Path<String>, call: Call) -> Answer {
     call.must(Action::Administer)?;
-    let digest = parse_digest("digest", &digest)?;
-    let rows = call.server.ledger().grants_of(&digest).await?;
+    // A name that is a digest is given to no token.
+    let rows = match token.parse::<Digest>() {
+        Ok(digest) => call.server.ledger().grants_of(&digest).await?,
+        Err(_) => call.server.ledger().grants(Some(&token)).await?,
+    };
     if rows.is_empty() {
-        return Err(Problem::not_found("no token has that digest").at(digest.to_string()).into());
+        return Err(Problem::not_found("no token has that digest or name").at(token).into());
     }
     record(&call, rows.iter().map(|row| grant(&call, row, GrantAction::Revoke)).collect()).await?;
     Ok(answer(json!({"revoked": rows.iter().map(shown).collect::<Vec<_>>()})))

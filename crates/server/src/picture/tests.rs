@@ -95,3 +95,16 @@ fn labels_are_cut_in_the_middle() {
     assert_eq!(wrap(""), Vec::<String>::new());
     assert_eq!(wrap(&"x".repeat(50)).len(), 1);
 }
+
+#[test]
+fn labels_break_where_they_can_be_read() {
+    let check = |label: &str, lines: &[&str]| assert_eq!(wrap(label), lines, "{label}");
+    check("greeter", &["greeter"]);
+    check("greeter: run at level full, complete", &["greeter: run at level", "full, complete"]);
+    check("tag greeter-image:latest by operator", &["tag greeter-image:", "latest by operator"]);
+    check("registry.example.org/team/greeter", &["registry.example.org/", "team/greeter"]);
+    check("", &[]);
+    let long = wrap(&"x".repeat(50));
+    assert_eq!(long.len(), 1);
+    assert!(long[0].contains('…') && long[0].chars().count() <= LABEL_MAX, "{long:?}");
+}

@@ -146,6 +146,22 @@ async fn every_path_of_the_table_is_routed() {
     bench.ask("admin", "GET /nothing").await.is(404).says("no such page");
 }
 
+/// The documentation has each row of the table, and no path that is not in it.
+#[test]
+fn every_path_of_the_table_is_documented() {
+    let page = include_str!("../../../../docs/formats/api.md");
+    let rows = page.lines().filter(|line| {
+        ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().any(|method| line.starts_with(&format!("| {method} | `/")))
+    });
+    let documented: Vec<&str> = rows.collect();
+    for route in crate::ROUTES {
+        let does = route.does.split_once(": ").map_or(route.does, |(_, does)| does);
+        let row = format!("| {} | `{}` | {} | {does} |", route.method, route.path, route.role);
+        assert!(documented.contains(&row.as_str()), "docs/formats/api.md lacks: {row}");
+    }
+    assert_eq!(documented.len(), crate::ROUTES.len());
+}
+
 #[tokio::test]
 async fn foreign_heads_and_bodies_do_no_harm() {
     let bench = Bench::new().await;

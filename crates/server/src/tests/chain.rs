@@ -240,3 +240,116 @@ async fn blobs_and_trees_by_digest() {
     bench.ask("reader", &format!("GET /api/v1/blobs/{secret}")).await.is(200);
     bench.ask("team", &format!("GET /api/v1/blobs/{secret}")).await.is(404);
 }
+
+#[tokio::test]
+async fn one_request_answers_what_one_question_does() {
+    let bench = Bench::new().await;
+    let all = body("envelopes", taken().map(|predicate| envelope_json(&bench, predicate)).collect());
+    bench.send("publisher", "POST /api/v1/statements", &[], Some(&all)).await.is(201);
+    let greeter = sample::digest("greeter");
+    let ask = async |path: &str| bench.ask("reader", &format!("GET /api/v1/{path}")).await;
+    let list = |answer: &Value, name: &str| answer[name].as_array().expect("a list").len();
+
+    let artifact = ask(&format!("artifacts/{greeter}")).await.is(200).json();
+    assert_eq!((&artifact["version"], &artifact["artifact"]["name"]), (&json!(1), &json!("greeter")));
+    ask(&format!("artifacts/{}", Digest::of(b"unknown"))).await.is(404).says("not-found");
+    ask("artifacts/greeter").await.is(400);
+
+    let policy = ask("policies/production").await.is(200).json();
+    assert_eq!(policy["policy"]["digest"], json!(sample::policy().digest()));
+    ask("policies/nothing").await.is(404).says("not-found");
+
+    let nodes = ask(&format!("nodes?id=env:production&id=nothing&id={greeter}")).await.is(200).json();
+    let names: Vec<&str> = nodes["nodes"].as_array().expect("a list").iter().filter_map(|n| n["id"].as_str()).collect();
+    assert_eq!(names, ["env:production", greeter.to_string().as_str()], "in the order asked for");
+    ask(&format!("nodes?{}", ["id=x"; 501].join("&"))).await.is(400).says("1 to 500 times");
+
+    let edges = format!("edges?node={greeter}&node=env:production&direction=forward");
+    let whole = ask(&edges).await.is(200).json();
+    assert!(list(&whole, "edges") > 2 && whole["next"].is_null(), "{whole}");
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = ask(&format!("{edges}&n=1{after}")).await.is(200).json();
+        found.extend(page["edges"].as_array().expect("a list").clone());
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(json!(found), whole["edges"]);
+    ask("edges").await.is(400).says("node");
+    ask("edges?node=x&direction=up").await.is(400).says("direction");
+    for after in ["x", "1.2", "1.2.3.4", "-1.2.3"] {
+        ask(&format!("edges?node=x&after={after}")).await.is(400).says("no place in a list");
+    }
+
+    let (recipe, run) = (sample::recipe_payload(), sample::run_payload());
+    let both = ask(&format!("statements?payload={run}&payload={recipe}")).await.is(200).json();
+    assert_eq!((&both["statements"][0]["name"], &both["statements"][1]["name"]), (&json!("recipe"), &json!("run")));
+    let first = ask(&format!("statements?payload={run}&payload={recipe}&n=1")).await.is(200).json();
+    let rest = ask(&format!("statements?payload={run}&payload={recipe}&after={}", first["next"])).await.is(200).json();
+    assert_eq!(rest["statements"], json!([both["statements"][1]]));
+    ask(&format!("statements?payload={run}&digest={greeter}")).await.is(400).says("not for both");
+    ask(&format!("statements?{}", vec![format!("payload={run}"); 65].join("&"))).await.is(400).says("1 to 64 times");
+    ask("statements?payload=x").await.is(400);
+
+    let kind = Predicate::Reference.uri();
+    let named = ask(&format!("statements?predicate={kind}&bundles=true")).await.is(200).json();
+    Bundle::parse(named["statements"][0]["bundle"].to_string().as_bytes()).expect("a bundle");
+    let listed = ask(&format!("statements?predicate={kind}")).await.is(200).json();
+    assert!(listed["statements"][0]["bundle"].is_null(), "{listed}");
+    ask("statements?bundles=maybe").await.is(400).says("bundles");
+
+    let one = ask("environments/production?service=greeter&n=1").await.is(200).json();
+    assert_eq!(list(&one, "services"), 1);
+    assert!(one["services"][0]["next"].is_u64(), "{one}");
+    ask("environments/production?service=nothing").await.is(404);
+}
+
+#[tokio::test]
+async fn what_a_token_does_not_cover_is_left_out_of_lists() {
+    let bench = Bench::new().await;
+    let (digest, _) = bench.push_image("private", "x", "one").await;
+    let subject = wire::in_toto::ResourceDescriptor::named("image", &digest);
+    let scan = wire::in_toto::Statement::new(vec![subject], "https://example.org/scan", json!({}));
+    let payload = Digest::of(&scan.to_json());
+    let envelope = serde_json::to_vec(&bench.cast.sign(&scan, "tester")).expect("JSON");
+    bench.send("publisher", "POST /api/v1/statements", &[], Some(&envelope)).await.is(201);
+    for path in [
+        format!("statements?payload={payload}"),
+        "statements?predicate=https://example.org/scan&bundles=true".to_owned(),
+    ] {
+        for (token, expected) in [("reader", 1), ("team", 0)] {
+            let answer = bench.ask(token, &format!("GET /api/v1/{path}")).await.is(200).json();
+            assert_eq!(answer["statements"].as_array().map(Vec::len), Some(expected), "{path} as {token}");
+        }
+    }
+    bench.ask("team", &format!("GET /api/v1/statements/{payload}")).await.is(404);
+}
+
+#[tokio::test]
+async fn each_bundle_comes_with_the_proof_of_its_time() {
+    let cast = Arc::new(Cast::new());
+    let here = Bench::with(Arc::clone(&cast), "example.org/log", Settings::default()).await;
+    let there = Bench::with(Arc::clone(&cast), "example.org/other", Settings::default()).await;
+    let sent = envelope_json(&here, Predicate::Recipe).to_string();
+    here.send("publisher", "POST /api/v1/statements", &[], Some(sent.as_bytes())).await.is(201);
+    let line = format!("GET /api/v1/statements/{}", sample::recipe_payload());
+    let own = here.ask("reader", &line).await.is(200).json()["statements"][0].clone();
+    let entry = serde_json::from_value(own["logged_proof"]["index_entry"].clone()).expect("an entry");
+    let proven = tlog::verify_index(&entry, here.home.trust()).expect("proven");
+    assert_eq!(json!(proven.envelope), own["envelope"]);
+    assert_eq!(json!(proven.time), own["logged"]);
+
+    // Brought to another log, it counts from then on: by the publication's index entry.
+    let bundle = own["bundle"].to_string();
+    there.send("publisher", "POST /api/v1/statements?repository=a", &[], Some(bundle.as_bytes())).await.is(201);
+    let brought = there.ask("reader", &line).await.is(200).json()["statements"][0].clone();
+    let entry = serde_json::from_value(brought["logged_proof"]["index_entry"].clone()).expect("an entry");
+    let proven = tlog::verify_index(&entry, there.home.trust()).expect("proven");
+    let publication = wire::dsse::Envelope::parse(brought["logged_proof"]["publication"].to_string().as_bytes());
+    let publication = publication.expect("an envelope");
+    assert_eq!(proven.envelope, Digest::of(&publication.to_json()));
+    let stated = wire::in_toto::Statement::parse(&publication.payload).expect("a statement");
+    let manifest = brought["logged_proof"]["manifest"].as_str().expect("a manifest");
+    assert_eq!(stated.digests().next(), Some(Digest::of(manifest.as_bytes())));
+    assert!(manifest.contains(&Digest::of(&Bundle::parse(bundle.as_bytes()).expect("a bundle").to_json()).to_string()));
+}

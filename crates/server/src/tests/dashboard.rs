@@ -56,6 +56,32 @@ async fn pages_show_the_chain() {
 }
 
 #[tokio::test]
+async fn who_is_lost_is_told_where_to_go() {
+    let bench = Bench::new().await;
+    let lost =
+        bench.ask("reader", "GET /nothing").await.is(404).says("There is no such page").says("<code>/nothing</code>");
+    lost.says("href=\"/\"");
+    bench.ask("reader", "GET /artifact/x").await.is(404).says("href=\"/\"");
+    bench.ask("reader", "GET /").await.is(200).says("No artifact yet").says("assay build");
+    bench.ask("reader", "GET /environments").await.is(200).says("assay deploy");
+    bench.ask("", "GET /login").await.is(200).says("assay admin token create NAME --role reader");
+}
+
+/// The picture is a group of links with names, so that a keyboard and a screen reader get at them.
+#[tokio::test]
+async fn the_picture_can_be_used_without_seeing_it() {
+    let bench = Bench::new().await;
+    live(&bench).await;
+    let page = bench.ask("reader", &format!("GET /artifact/{}", sample::digest("greeter"))).await.is(200);
+    let page = page.says("role=\"group\"").says("<title id=\"lineage-title\">").text();
+    let svg = page.split("<svg").nth(1).and_then(|rest| rest.split("</svg>").next()).expect("a picture");
+    let boxes = svg.matches("<rect").count();
+    assert!(boxes > 5, "{svg}");
+    assert_eq!(svg.matches("<title>").count(), boxes, "each box has a title");
+    assert!(page.contains("The same in words"));
+}
+
+#[tokio::test]
 async fn pages_escape_and_forbid_script() {
     let bench = Bench::new().await;
     let text = "<script>alert(1)</script>";

@@ -170,7 +170,7 @@ async fn referrers_are_filtered_and_paged() {
     bench.ask("reader", &list).await.is(200).has("content-type", INDEX.1).says(r#""manifests":[]"#);
     bench.ask("reader", "GET /v2/a/referrers/sha256:0").await.is(400).code("DIGEST_INVALID");
 
-    let count = registry::REFERRERS_A_PAGE + 5;
+    let count = registry::REFERRERS_A_PAGE + 10;
     let mut pushes = Vec::new();
     for number in 0..count {
         let mut manifest = wire::oci_image::Manifest::new(Descriptor::empty(), vec![Descriptor::empty()]);
@@ -209,4 +209,15 @@ async fn referrers_are_filtered_and_paged() {
         .is(200)
         .has("oci-filters-applied", "artifactType");
     assert_eq!(rare.json()["manifests"].as_array().map(Vec::len), Some(count.div_ceil(50)));
+
+    // A filtered list has pages, too, and each says that it is filtered.
+    let usual = format!("{list}?artifactType=x/usual");
+    let first = bench.ask("reader", &usual).await.is(200).has("oci-filters-applied", "artifactType");
+    let link = first.header("link").expect("a next page").to_owned();
+    let next = wire::oci_distribution::header::parse_link_next(&link).expect("a link").to_owned();
+    assert!(next.contains("artifactType=x/usual"), "{next}");
+    let second = bench.ask("reader", &format!("GET {next}")).await.is(200).has("oci-filters-applied", "artifactType");
+    assert_eq!(second.header("link"), None);
+    let size = |page: &super::client::Answer| page.json()["manifests"].as_array().map_or(0, Vec::len);
+    assert_eq!(size(&first) + size(&second), count - count.div_ceil(50));
 }

@@ -74,9 +74,7 @@ fn done(result: (bool, String)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn skopeo_copies_in_and_out() {
-    if !installed("skopeo") {
-        return;
-    }
+    assert!(installed("skopeo"), "skopeo is needed: apt-get install skopeo");
     let bench = Bench::new().await;
     let scratch = Scratch::new();
     let (source, target) = (scratch.0.join("source"), scratch.0.join("target"));
@@ -117,11 +115,31 @@ async fn skopeo_copies_in_and_out() {
     assert!(listed && text.contains("v1.0.0"), "{text}");
 }
 
+/// Who has no login reads what is public, by a bearer for nobody, and pushes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn skopeo_reads_in_public_without_a_login() {
+    assert!(installed("skopeo"), "skopeo is needed: apt-get install skopeo");
+    let settings = crate::Settings { anonymous_read: true, ..crate::Settings::default() };
+    let bench = Bench::with(std::sync::Arc::new(super::bench::Cast::new()), "example.org/log", settings).await;
+    let scratch = Scratch::new();
+    let (source, target) = (scratch.0.join("source"), scratch.0.join("target"));
+    std::fs::create_dir_all(&source).expect("made");
+    layout(&source);
+    let oci = |path: &Path| format!("oci:{}:x", path.display());
+    let place = format!("docker://{}/hello:x", bench.address);
+    let copy = ["copy", "--insecure-policy", "--preserve-digests"];
+    let to = ["--dest-tls-verify=false", "--dest-creds", "x:publisher", &oci(&source), &place];
+    done(run("skopeo", &[&copy[..], &to].concat()).await);
+    let from = ["--src-tls-verify=false", "--src-no-creds", &place, &oci(&target)];
+    done(run("skopeo", &[&copy[..], &from].concat()).await);
+    let nobody = ["--dest-tls-verify=false", "--dest-no-creds", &oci(&source), &place];
+    let (pushed, text) = run("skopeo", &[&copy[..], &nobody].concat()).await;
+    assert!(!pushed && text.contains("unauthorized"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn podman_pulls_and_pushes() {
-    if !installed("podman") || !installed("skopeo") {
-        return;
-    }
+    assert!(installed("podman") && installed("skopeo"), "both are needed: apt-get install podman skopeo");
     let bench = Bench::new().await;
     let scratch = Scratch::new();
     let source = scratch.0.join("source");

@@ -182,3 +182,66 @@ async fn a_blob_belongs_to_its_repository_until_it_is_mounted() {
     bench.ask("team", &format!("POST /v2/team/c/blobs/uploads/?mount={private}&from=private")).await.is(202);
     bench.ask("team", &format!("GET /v2/team/c/blobs/{private}")).await.is(404);
 }
+
+/// The client dies in the request that should end its upload: what came is kept, and it goes on from there.
+#[tokio::test]
+async fn a_last_request_that_was_cut_can_be_gone_on_with() {
+    let bench = Bench::new().await;
+    let digest = Digest::of(b"0123456789");
+    let begun = bench.ask("publisher", "POST /v2/a/blobs/uploads/").await.is(202);
+    let place = begun.header("location").expect("a location").to_owned();
+    let put = format!("PUT {place}?digest={digest}");
+    bench.send("publisher", &put, &[("Content-Length", "10")], Some(b"0123")).await.is(400).code("BLOB_UPLOAD_INVALID");
+    bench.ask("reader", &format!("GET /v2/a/blobs/{digest}")).await.is(404);
+    bench.ask("publisher", &format!("GET {place}")).await.is(204).has("range", "0-3").has("location", &place);
+    // From the beginning again, and beyond the end of what is there: neither is what comes next.
+    for range in ["0-9", "5-9"] {
+        bench
+            .send("publisher", &put, &[("Content-Range", range)], Some(&b"0123456789"[10 - range_size(range)..]))
+            .await
+            .is(416)
+            .code("BLOB_UPLOAD_INVALID")
+            .has("range", "0-3")
+            .has("location", &place);
+    }
+    bench.send("publisher", &put, &[("Content-Range", "4-9")], Some(b"456789")).await.is(201);
+    assert_eq!(bench.ask("reader", &format!("GET /v2/a/blobs/{digest}")).await.is(200).body, b"0123456789");
+}
+
+fn range_size(range: &str) -> usize {
+    let (first, last) = range.split_once('-').expect("a range");
+    last.parse::<usize>().expect("a number") - first.parse::<usize>().expect("a number") + 1
+}
+
+/// A request has the body that its head announces; what comes after it is not part of it, and what lacks makes it void.
+#[tokio::test]
+async fn a_body_is_as_long_as_its_head_says() {
+    let bench = Bench::new().await;
+    let begun = bench.ask("publisher", "POST /v2/a/blobs/uploads/").await.is(202);
+    let place = begun.header("location").expect("a location").to_owned();
+    let patch = format!("PATCH {place}");
+    bench.send("publisher", &patch, &[("Content-Length", "4")], Some(b"0123456789")).await.is(202).has("range", "0-3");
+    let both = [("Content-Length", "4"), ("Content-Range", "4-9")];
+    bench.send("publisher", &patch, &both, Some(b"456789")).await.is(400).code("SIZE_INVALID").says("6 bytes long");
+    bench.ask("publisher", &format!("GET {place}")).await.is(204).has("range", "0-3");
+    let digest = Digest::of(b"0123");
+    bench.ask("publisher", &format!("PUT {place}?digest={digest}")).await.is(201);
+
+    let manifest = bench.image("a", "one").await.to_json();
+    let digest = Digest::of(&manifest);
+    let put = format!("PUT /v2/a/manifests/{digest}");
+    for length in [manifest.len() + 9, manifest.len() - 9] {
+        let length = length.to_string();
+        let headers = [super::bench::MANIFEST, ("Content-Length", &length)];
+        bench.send("publisher", &put, &headers, Some(&manifest)).await.is(400);
+        bench.ask("reader", &format!("GET /v2/a/manifests/{digest}")).await.is(404);
+    }
+    let line = format!("POST /v2/a/blobs/uploads/?digest={}", Digest::of(b"0123456789"));
+    bench.send("publisher", &line, &[("Content-Length", "20")], Some(b"0123456789")).await.is(400);
+    bench
+        .send("publisher", &line, &[("Content-Length", "5")], Some(b"0123456789"))
+        .await
+        .is(400)
+        .code("DIGEST_INVALID");
+    bench.ask("reader", &format!("GET /v2/a/blobs/{}", Digest::of(b"0123456789"))).await.is(404);
+}

@@ -8,7 +8,10 @@ use super::*;
 use crate::durable::{Fault, Operation};
 use crate::log::HeadRefused;
 use crate::sample::{Random, Sample, Witness, copy_tree, now};
-use crate::seal::SealError;
+use crate::seal::{Seal, SealError};
+
+mod full;
+mod syncs;
 
 /// Position and hash of the entry that a receipt proves.
 fn acknowledged(receipt: &Receipt) -> (u64, tlog::merkle::Hash) {
@@ -408,9 +411,12 @@ async fn a_ledger_that_does_not_fit_is_made_again() {
     home.close().await.expect("closed");
     std::fs::remove_dir_all(sample.data().join("log")).expect("removed");
     copy_tree(&old, &sample.data().join("log"));
+    let seal = sample.data().join("seal.json");
+    std::fs::remove_file(&seal).expect("removed");
     let home = sample.open().await;
     assert_eq!(home.ledger().cursor().await.expect("asked"), 0);
     home.close().await.expect("closed");
+    std::fs::remove_file(&seal).expect("removed");
 
     std::fs::write(sample.data().join("ledger.sqlite"), b"this is no database, but long enough to look at")
         .expect("written");

@@ -27,6 +27,8 @@ macro_rules! statement_columns {
     };
 }
 
+pub(super) const STATEMENT_COLUMNS: &str = statement_columns!("");
+
 /// Columns of an [`ArtifactRow`].
 macro_rules! artifact_columns {
     ($rest:literal) => {

@@ -48,6 +48,43 @@ async fn statements_are_found_by_what_they_are_about() {
 }
 
 #[tokio::test]
+async fn several_payloads_and_edges_come_in_pages() {
+    let (_sample, home) = lived().await;
+    let ledger = home.ledger();
+    let payloads = [sample::run_payload(), sample::recipe_payload(), sample::digest("unknown")];
+    let all = ledger.statements_by_payloads(&payloads, &first()).await.expect("asked");
+    assert_eq!(all.iter().map(|row| row.payload).collect::<Vec<_>>(), [payloads[1], payloads[0]], "by log index");
+    let after = Page { after: Some(all[0].index), limit: 5 };
+    assert_eq!(ledger.statements_by_payloads(&payloads, &after).await.expect("asked"), all[1..]);
+    assert_eq!(ledger.statements_by_payloads(&payloads, &Page::first(1)).await.expect("asked"), all[..1]);
+    assert_eq!(ledger.statements_by_payloads(&[], &first()).await.expect("asked"), []);
+
+    let nodes = [
+        NodeId::environment("nowhere"),
+        NodeId::digest(&sample::recipe_payload()),
+        NodeId::digest(&sample::recipe().outputs[0].digest),
+    ];
+    for direction in [Direction::Back, Direction::Forward] {
+        let expected = ledger.edges(&nodes, direction).await.expect("asked");
+        assert!(expected.len() > 3, "{expected:#?}");
+        for limit in [1, 2, PAGE_MAX] {
+            let (mut found, mut page) = (Vec::new(), Page::first(limit));
+            loop {
+                let (edges, next) = ledger.edges_of(&nodes, direction, &page).await.expect("asked");
+                assert!(edges.len() <= limit);
+                found.extend(edges);
+                page.after = next;
+                if next.is_none() {
+                    break;
+                }
+            }
+            found.sort_unstable();
+            assert_eq!(found, expected, "{direction:?} by {limit}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_walk_leads_from_what_runs_to_the_commit_and_back() {
     let (_sample, home) = lived().await;
     let ledger = home.ledger();
@@ -263,14 +300,14 @@ async fn reindex_makes_the_same_rows() {
     let filled: Vec<_> = before.iter().filter(|table| !table.rows.is_empty()).map(|table| table.table).collect();
     let all: Vec<_> = schema::TABLES.iter().map(|table| table.name).collect();
     assert_eq!(filled, all, "every table has a row to compare");
-    assert_eq!(home.reindex().await.expect("made again"), home.log().size());
+    assert_eq!(home.reindex().await.expect("made again"), (home.log().size(), Vec::new()));
     assert_eq!(home.ledger().dump().await.expect("dumped"), before);
-    // It goes on from there, and a lost file is made again at opening.
+    // It goes on from there, and a lost file is made again.
     home.append(vec![sample.unique(5000)], now()).await.expect("logged");
     let before = home.ledger().dump().await.expect("dumped");
     home.close().await.expect("closed");
     std::fs::remove_file(sample.data().join("ledger.sqlite")).expect("removed");
-    let home = sample.open().await;
+    let home = Home::open_reindexed(&sample.data(), &sample.options()).await.expect("opened");
     assert_eq!(home.ledger().dump().await.expect("dumped"), before);
 }
 
@@ -303,6 +340,7 @@ async fn a_ledger_of_a_later_program_is_refused() {
     let mut connection = SqliteConnection::connect_with(&options).await.expect("opened");
     sqlx::query("INSERT INTO schema_version (version) VALUES (99)").execute(&mut connection).await.expect("written");
     connection.close().await.expect("closed");
+    std::fs::remove_file(sample.data().join("seal.json")).expect("the later program has sealed anew");
     let error = Home::open(&sample.data(), &sample.options()).await.err().expect("refused");
     assert!(format!("{error:?}").contains("Newer { found: 99"), "{error:?}");
 }

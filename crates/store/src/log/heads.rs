@@ -14,7 +14,7 @@ use tlog::merkle::Hash;
 use wire::digest::Digest;
 
 use super::{LogError, SMALL_MAX};
-use crate::durable::{self, Disk, FileError, Operation};
+use crate::durable::{self, Batch, Disk, FileError, Operation};
 
 /// Where the head of one log is kept outside.
 pub struct Heads {
@@ -152,9 +152,16 @@ impl Held<'_> {
         }
     }
 
+    /// Writes a new head without moving it yet.
+    pub(super) fn write(&self, checkpoint: &str) -> Result<Batch, FileError> {
+        self.heads.disk.empty_scratch()?;
+        let mut batch = Batch::new(&self.heads.disk);
+        batch.write(self.heads.path.clone(), checkpoint.as_bytes(), 0o600)?;
+        Ok(batch)
+    }
+
     /// Replaces the head.
     pub(super) fn replace(&self, checkpoint: &str) -> Result<(), FileError> {
-        self.heads.disk.clear_scratch()?;
-        self.heads.disk.replace(&self.heads.path, checkpoint.as_bytes(), 0o600)
+        self.write(checkpoint)?.commit()
     }
 }

@@ -132,9 +132,10 @@ impl Reader {
         Ok(Tiles::new(self.size(), &mut |path| self.read_tile(path)).entry(index)?)
     }
 
-    /// Returns the proof that an entry is in the log as it is published now.
+    /// Returns the proof that an entry is in the log, under the newest cosigned checkpoint that reaches it, else as the
+    /// log is published now.
     pub fn receipt(&self, index: u64) -> Result<Receipt, LogError> {
-        Receipt::prove(index, &self.checkpoint(), &self.inner.note_key, &mut |path| self.read_tile(path))
+        Receipt::prove(index, &self.proving_checkpoint(index)?, &self.inner.note_key, &mut |path| self.read_tile(path))
             .map_err(|source: ReceiptError<FileError>| LogError::Receipt { index, source: Box::new(source) })
     }
 

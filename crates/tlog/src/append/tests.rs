@@ -107,3 +107,30 @@ fn a_damaged_end_is_not_restored() {
     assert_eq!(Head::restore(&origin, &mut log.fetch()).expect("same tiles").origin(), "example.org/other");
     assert_eq!(log.head.origin(), ORIGIN);
 }
+
+/// Hash tiles are derived from entries: all of them, and only from entries that lead to the signed root.
+#[test]
+fn hash_tiles_are_derived_from_entries() {
+    for size in [0, 1, 255, 256, 300, 1300] {
+        let log = TestLog::of_size(size);
+        let mut tiles = Vec::new();
+        let mut fetch = |path: &str| match path.starts_with("tile/entries/") {
+            true => log.files.get(path).cloned().ok_or(io::Error::from(io::ErrorKind::NotFound)),
+            false => panic!("`{path}` is no entry bundle"),
+        };
+        let head = Head::derive(&log.checkpoint(), &mut fetch, &mut |path, bytes| {
+            tiles.push((path.to_string(), bytes.to_vec()));
+            Ok(())
+        });
+        assert_eq!(head.expect("derived"), log.head, "{size}");
+        tiles.sort();
+        let expected = log.files.iter().filter(|(path, _)| path.starts_with("tile/") && !path.contains("entries"));
+        assert_eq!(tiles, expected.map(|(path, bytes)| (path.clone(), bytes.clone())).collect::<Vec<_>>(), "{size}");
+    }
+    let log = TestLog::of_size(300);
+    let mut files = log.files.clone();
+    files.get_mut("tile/entries/000").expect("there")[12] ^= 1;
+    let mut fetch = |path: &str| files.get(path).cloned().ok_or(io::Error::from(io::ErrorKind::NotFound));
+    let derived = Head::derive(&log.checkpoint(), &mut fetch, &mut |_, _| Ok(()));
+    assert!(matches!(derived, Err(HeadError::Root { size: 300, .. })));
+}

@@ -50,6 +50,15 @@ fn edit_checkpoint(case: &mut Case, from: &str, to: &str) {
     *text = text.replacen(from, to, 1);
 }
 
+/// Changes the character at a position of a line of the checkpoint to another that is as good in base64.
+fn edit_part(case: &mut Case, line: usize, at: usize) {
+    let text = &mut case.entry.inclusion_proof.checkpoint.envelope;
+    let mut lines: Vec<Vec<char>> = text.split('\n').map(|line| line.chars().collect()).collect();
+    let place = &mut lines[line][at];
+    *place = if *place == 'B' { 'C' } else { 'B' };
+    *text = lines.iter().map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join("\n");
+}
+
 fn edit_body(case: &mut Case, from: &str, to: &str) {
     let body = String::from_utf8(case.entry.canonicalized_body.clone()).expect("text");
     assert!(body.contains(from), "{body}");
@@ -80,6 +89,20 @@ const CHANGES: &[(&str, Change, &str)] = &[
     ),
     // The entry's body.
     ("body envelopeHash", |case| edit_body(case, "\"value\":\"", "\"value\":\"0"), "the log entry's envelopeHash"),
+    ("body algorithm", |case| edit_body(case, "sha256", "sha512"), "the log entry's envelopeHash"),
+    (
+        "body payloadHash",
+        |case| {
+            edit_body(
+                case,
+                "\"payloadHash\":{\"algorithm\":\"sha256\",\"value\":\"",
+                "\"payloadHash\":{\"algorithm\":\"sha256\",\"value\":\"0",
+            )
+        },
+        "the log entry's payloadHash",
+    ),
+    ("body signature", |case| edit_body(case, "\"signature\":\"ME", "\"signature\":\"MF"), "another signature"),
+    ("body verifier", |case| edit_body(case, "\"verifier\":\"LS0", "\"verifier\":\"LS1"), "key"),
     ("body apiVersion", |case| edit_body(case, "0.0.1", "0.0.3"), "unknown kind of log entry `dsse` 0.0.3"),
     ("body kind", |case| edit_body(case, "\"dsse\"", "\"rpm\""), "unknown kind of log entry `rpm` 0.0.1"),
     ("body space", |case| edit_body(case, "{", "{ "), "log entry is not canonical JSON"),
@@ -118,7 +141,10 @@ const CHANGES: &[(&str, Change, &str)] = &[
     // The checkpoint.
     ("checkpoint origin", |case| edit_checkpoint(case, ORIGIN, "example.org/lag"), "does not match the note"),
     ("checkpoint size", |case| edit_checkpoint(case, "\n302\n", "\n303\n"), "does not match the note"),
-    ("checkpoint root", |case| edit_checkpoint(case, "=\n\n", "=\nmore\n\n"), "does not match the note"),
+    ("checkpoint root", |case| edit_part(case, 2, 5), "does not match the note"),
+    ("checkpoint extension", |case| edit_checkpoint(case, "=\n\n", "=\nmore\n\n"), "does not match the note"),
+    ("checkpoint key id", |case| edit_part(case, 4, ORIGIN.len() + 5), "no signature of a known key"),
+    ("checkpoint signature", |case| edit_part(case, 4, ORIGIN.len() + 30), "does not match the note"),
     (
         "checkpoint signer",
         |case| edit_checkpoint(case, "— example.org", "— example.net"),
@@ -220,4 +246,100 @@ fn no_damaged_bundle_verifies_as_something_else() {
         }
     });
     assert!(parsed > 100, "only {parsed} damaged bundles could be read");
+}
+
+/// A logged index entry and all that its verification depends on.
+#[derive(Clone)]
+struct IndexCase {
+    entry: TransparencyLogEntry,
+    trust: Trust,
+}
+
+impl IndexCase {
+    fn new() -> IndexCase {
+        let (key, mut log) = (SigningKey::generate().expect("key"), TestLog::of_size(300));
+        let envelope = envelope(&key);
+        let leaf = entry::attestation(&envelope, key.public()).expect("small");
+        let index_key = crate::index::IndexKey::from_hex(&Digest::of(b"index key").hex()).expect("a key");
+        let indexed = crate::index::Indexed {
+            entry: 300,
+            envelope: Digest::of(&envelope.to_json()),
+            time: time("2026-11-22T19:41:00Z"),
+            subjects: &[Digest::of(b"subject")],
+            predicate: "https://example.org/scan",
+            signer: &key.public().id(),
+        };
+        let index = IndexEntry::of(&index_key, &indexed).remove(0).to_leaf();
+        let step = log.append(&[leaf, index.clone()]);
+        IndexCase {
+            entry: step.receipt(301, index.bytes()).to_index_entry().expect("an index entry"),
+            trust: log.trust(),
+        }
+    }
+
+    fn edit_body(&mut self, from: &str, to: &str) {
+        let body = String::from_utf8(self.entry.canonicalized_body.clone()).expect("text");
+        assert!(body.contains(from), "{body}");
+        self.entry.canonicalized_body = body.replacen(from, to, 1).into_bytes();
+    }
+}
+
+type IndexChange = fn(&mut IndexCase);
+
+const INDEX_CHANGES: &[(&str, IndexChange, &str)] = &[
+    ("time", |case| case.edit_body("19:41:00Z", "19:40:00Z"), "checking the inclusion proof of entry 301"),
+    ("envelope", |case| case.edit_body("sha256:", "sha256:0"), "reading an index entry"),
+    ("entry", |case| case.edit_body("\"entry\":300", "\"entry\":299"), "index entry 301 is about entry 299"),
+    ("space", |case| case.edit_body("{", "{ "), "reading an index entry"),
+    ("empty", |case| case.entry.canonicalized_body.clear(), "reading an index entry"),
+    ("kind", |case| case.entry.kind_version.kind = "dsse".into(), "states kind `dsse 1`"),
+    ("version", |case| case.entry.kind_version.version = "2".into(), "states kind `assayIndex 2`"),
+    ("logIndex", |case| case.entry.log_index += 1, "index entry 302 is about entry 300"),
+    ("proof logIndex", |case| case.entry.inclusion_proof.log_index += 1, "but its proof is for 302"),
+    ("integratedTime", |case| case.entry.integrated_time = 1, "has `integratedTime`"),
+    (
+        "inclusionPromise",
+        |case| case.entry.inclusion_promise = Some(InclusionPromise { signed_entry_timestamp: vec![1] }),
+        "has `inclusionPromise`",
+    ),
+    ("treeSize", |case| case.entry.inclusion_proof.tree_size += 1, "states `treeSize` 303"),
+    ("rootHash", |case| case.entry.inclusion_proof.root_hash[5] ^= 1, "`rootHash` is not the root"),
+    ("hash", |case| case.entry.inclusion_proof.hashes[0][0] ^= 1, "checking the inclusion proof"),
+    (
+        "checkpoint",
+        |case| {
+            let text = &mut case.entry.inclusion_proof.checkpoint.envelope;
+            *text = text.replacen("\n302\n", "\n303\n", 1);
+        },
+        "checking the log's checkpoint",
+    ),
+    ("logId", |case| case.entry.log_id.key_id[3] ^= 1, "logged in an unknown log"),
+    ("no logs", |case| case.trust.logs.clear(), "logged in an unknown log"),
+    (
+        "log not yet",
+        |case| case.trust.logs[0].valid_from = time("2026-11-22T19:41:01Z"),
+        "is not accepted at 2026-11-22T19:41:00Z",
+    ),
+    (
+        "log no longer",
+        |case| case.trust.logs[0].valid_until = Some(time("2026-11-22T19:40:59Z")),
+        "is not accepted at 2026-11-22T19:41:00Z",
+    ),
+];
+
+#[test]
+fn an_index_entry_says_when_its_log_took_an_envelope() {
+    let good = IndexCase::new();
+    let found = verify_index(&good.entry, &good.trust).expect("logged");
+    assert_eq!((found.entry, found.time), (300, time("2026-11-22T19:41:00Z")));
+    for (name, change, expected) in INDEX_CHANGES {
+        let mut case = good.clone();
+        change(&mut case);
+        let refusal = verify_index(&case.entry, &case.trust).expect_err(name).to_string();
+        assert!(refusal.contains(expected), "{name}: {refusal}");
+    }
+    // The Sigstore entry beside it is none, and it is no Sigstore entry.
+    let sigstore = Case::new();
+    assert!(verify_index(&sigstore.entry, &sigstore.trust).is_err());
+    assert!(verify(&good.entry, &sigstore.envelope, &good.trust, sigstore.now).is_err());
 }

@@ -188,3 +188,14 @@ fn damaged_and_missing_tiles_are_named() {
     let error = Tiles::new(300, &mut nothing).root().expect_err("no tiles");
     assert_eq!(error.to_string(), "reading `tile/1/000.p/1` of the log");
 }
+
+#[test]
+fn the_edge_is_what_is_partial() {
+    for size in [0, 1, 255, 256, 257, 511, 512, 65_535, 65_536, 65_537, 65_536 * 3 + 256 * 7 + 9] {
+        let mut edge: Vec<TilePath> = TilePath::edge(size).collect();
+        let mut partial: Vec<TilePath> = TilePath::all(size).filter(|path| path.is_partial()).collect();
+        edge.sort();
+        partial.sort();
+        assert_eq!(edge, partial, "{size}");
+    }
+}

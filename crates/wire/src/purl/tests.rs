@@ -118,3 +118,16 @@ fn what_parses_prints_stably() {
         });
     }
 }
+
+/// Found by fuzzing: 3,000 bytes that print as 9,000 were taken, and their own print was refused.
+#[test]
+fn what_would_print_too_long_to_be_read_again_is_refused() {
+    let text = |count: usize| format!("pkg:generic/{}", " ".repeat(count));
+    for count in [1, 1_000, SIZE_MAX / 3, SIZE_MAX - 20] {
+        match text(count).parse::<Purl>() {
+            Ok(purl) => assert_eq!(purl.to_string().parse::<Purl>(), Ok(purl), "{count}"),
+            Err(error) => assert_eq!(error, PurlError::Size("pkg:generic/".len() + 3 * count), "{count}"),
+        }
+    }
+    assert!(text(1_000).parse::<Purl>().is_ok() && text(SIZE_MAX - 20).parse::<Purl>().is_err());
+}

@@ -65,6 +65,10 @@ fn other_forms_are_refused() {
             SAMPLE.replace(r#""publicKey":{"#, r#""certificate":{"rawBytes":""},"publicKey":{"#),
             "not a Sigstore bundle v0.3",
         ),
+        (
+            SAMPLE.replace(r#""publicKey":{"#, r#""x509CertificateChain":{"certificates":[]},"publicKey":{"#),
+            "not a Sigstore bundle v0.3",
+        ),
         (SAMPLE.replace(r#""treeSize":"1""#, r#""treeSize":"-1""#), "not a Sigstore bundle v0.3"),
         (SAMPLE.replace(r#""treeSize":"1""#, r#""treeSize":"+1""#), "not a Sigstore bundle v0.3"),
         (SAMPLE.replace(r#""treeSize":"1""#, r#""treeSize":"""#), "not a Sigstore bundle v0.3"),

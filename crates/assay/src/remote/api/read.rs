@@ -75,11 +75,6 @@ pub(super) fn is_not_found(answer: &Answer) -> bool {
         .is_ok_and(|body: Value| body["version"] == 1 && body["error"]["code"].is_string())
 }
 
-/// `{"bundle":{…}}`
-pub(super) fn bundle(row: &Value) -> Option<Bundle> {
-    Bundle::parse(row.get("bundle")?.to_string().as_bytes()).ok()
-}
-
 /// What a bundle says it states, and the digest of its payload; nothing is verified.
 pub(super) fn statement(bundle: &Bundle) -> Option<(Statement, Digest)> {
     let Content::Envelope(envelope) = &bundle.content else { return None };

@@ -51,15 +51,14 @@ pub fn vendor<'a>(
     host: &Host,
 ) -> Result<Vec<(&'a Package, PathBuf)>, GitError> {
     let git: Vec<&Package> = packages.iter().filter(|p| matches!(p.origin, Origin::Git { .. })).collect();
-    let mut command = host.command("cargo");
-    command.current_dir(project).arg("vendor").args(["--locked", "--versioned-dirs", "--respect-source-config"]);
-    command.arg("--manifest-path").arg(project.join("Cargo.toml"));
+    let mut command = host.cargo("vendor", project, cargo_home).map_err(GitError::Start)?;
+    command.args(["--locked", "--versioned-dirs", "--respect-source-config"]);
     for line in source_config(packages, crates) {
         command.arg("--config").arg(line);
     }
     command.arg(destination);
-    command.env("CARGO_HOME", cargo_home).env("CARGO_NET_GIT_FETCH_WITH_CLI", "true").env("CARGO_TERM_COLOR", "never");
-    command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_NOSYSTEM", "1");
+    command.env("CARGO_NET_GIT_FETCH_WITH_CLI", "true").env("GIT_TERMINAL_PROMPT", "0");
+    command.env("GIT_CONFIG_NOSYSTEM", "1");
     let output = command.output().map_err(GitError::Start)?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);

@@ -148,11 +148,11 @@ fn a_yarn_lock_fills_the_mirror_and_berrys_is_refused() {
     let classic = |integrity: &str| ProjectFile {
         path: "yarn.lock".to_owned(),
         kind: LockFileKind::Yarn,
-        bytes: format!("# yarn lockfile v1\n\na@^1.0.0:\n  version \"1.0.0\"\n  resolved \"{URL}#abc\"\n{integrity}").into(),
+        bytes: format!("# yarn lockfile v1\n\na@^1.0.0:\n  version \"1.0.0\"\n  resolved \"{URL}#abc\"\n{integrity}")
+            .into(),
         beside: Vec::new(),
     };
-    let (_, dependencies, asked) =
-        pinned(&classic(&format!("  integrity {}\n", sri(b"tarball")))).expect("it answers");
+    let (_, dependencies, asked) = pinned(&classic(&format!("  integrity {}\n", sri(b"tarball")))).expect("it answers");
     assert_eq!((dependencies.len(), asked.len()), (1, 1));
     let error = pinned(&classic("")).expect_err("only SHA-1 stands for it").to_string();
     assert!(error.starts_with("yarn.lock:3:1: `a`: "), "{error}");
