@@ -104,7 +104,7 @@ pub struct Resolved {
 /// Finds a toolchain by its name, which is one of [`NAMES`].
 pub fn resolve(name: &str, project: &Path, targets: &[String], host: &Host) -> Result<Resolved, ToolchainError> {
     match name {
-        "node" => node::resolve(host),
+        "node" => node::resolve(project, host),
         _ => rust(project, targets, host),
     }
 }

@@ -14,9 +14,10 @@ const MORE: [&str; 3] = ["bin/npm", "bin/npx", "include/node"];
 /// What of npm is left out: its documentation.
 const LEFT_OUT: [&str; 2] = ["lib/node_modules/npm/docs/", "lib/node_modules/npm/man/"];
 
-/// Finds the directory that the first `node` of the search path lies in.
-pub(super) fn resolve(host: &Host) -> Result<Resolved, ToolchainError> {
-    let program = find(host).ok_or(ToolchainError::NoNode)?;
+/// Finds the directory that the first `node` of the search path lies in. One that lies in the project is passed over: it
+/// would be a program of the project's choosing, and its version is asked by running it.
+pub(super) fn resolve(project: &Path, host: &Host) -> Result<Resolved, ToolchainError> {
+    let program = find(project, host).ok_or(ToolchainError::NoNode)?;
     let failed = |source| ToolchainError::Read { path: program.clone(), source };
     let real = program.canonicalize().map_err(failed)?;
     let prefix = real.parent().and_then(Path::parent).ok_or(ToolchainError::NoNode)?.to_owned();
@@ -39,10 +40,12 @@ pub(super) fn resolve(host: &Host) -> Result<Resolved, ToolchainError> {
     Ok(Resolved { name: "node", version: format!("node {node}, npm {npm}"), files, sysroot: prefix })
 }
 
-fn find(host: &Host) -> Option<PathBuf> {
+fn find(project: &Path, host: &Host) -> Option<PathBuf> {
     let path = host.variables.get("PATH")?;
+    let own = project.canonicalize().unwrap_or_else(|_| project.to_owned());
+    let is_foreign = |place: &PathBuf| place.canonicalize().is_ok_and(|real| real.is_file() && !real.starts_with(&own));
     let places = path.split(':').filter(|place| place.starts_with('/')).map(|place| Path::new(place).join("node"));
-    places.into_iter().find(|place| place.is_file())
+    places.into_iter().find(is_foreign)
 }
 
 fn npm_version(prefix: &Path) -> Option<String> {
