@@ -107,8 +107,10 @@ fn check_simple(words: &[(&str, usize)], locked: &[Ecosystem], findings: &mut Ve
     let mut note = |message: String, allowed| findings.push(Finding { offset: *offset, message, allowed });
     if FETCHERS.contains(&program) {
         note(format!("`{program}` needs a network, and a step has none"), FETCHED_BY_LOCK);
-    } else if let Some(ecosystem) = from_lock_file(program, &arguments, verb) {
-        if !locked.contains(&ecosystem) {
+    } else if let Some(installs) = installs(program, &arguments, verb) {
+        if let Installs::Locked(ecosystem) = installs
+            && !locked.contains(&ecosystem)
+        {
             let name = ecosystem.name();
             note(format!("`{program} {verb}` finds no packages: no lock file of {name} is named"), NAME_LOCK_FILE);
         }
@@ -129,15 +131,20 @@ const FETCHED_BY_LOCK: &str = "name packages in `[base]` and dependencies in a l
 
 const NAME_LOCK_FILE: &str = "name it under `[base]`, as `lock-files = [\"…\"]`: `assay lock` fetches what it names";
 
-/// The ecosystem whose lock file decides what a command installs; `None` for a command that resolves versions itself.
-fn from_lock_file(program: &str, arguments: &[&str], verb: &str) -> Option<Ecosystem> {
+/// What a command that chooses no version itself installs.
+enum Installs {
+    /// What a lock file of the ecosystem names.
+    Locked(Ecosystem),
+    /// The project alone.
+    Own,
+}
+
+/// `None` for a command that resolves versions itself, and for one that installs nothing.
+fn installs(program: &str, arguments: &[&str], verb: &str) -> Option<Installs> {
     let from_mirror = ["--offline", "--frozen-lockfile"].iter().all(|option| arguments.contains(option));
     let is_yarn = ["yarn", "yarn.js", "yarnpkg"].contains(&program) && ["", "install"].contains(&verb);
     if (program == "npm" && ["ci", "clean-install"].contains(&verb)) || (is_yarn && from_mirror) {
-        return Some(Ecosystem::Node);
-    }
-    if program == "go" && ["build", "test", "vet", "run"].contains(&verb) {
-        return None; // without a lock file it has no dependencies, or they are vendored
+        return Some(Installs::Locked(Ecosystem::Node));
     }
     let own = match arguments.iter().position(|word| *word == "pip").filter(|_| program.contains("python")) {
         Some(at) => &arguments[at + 1..],
@@ -146,7 +153,8 @@ fn from_lock_file(program: &str, arguments: &[&str], verb: &str) -> Option<Ecosy
     };
     let (verb, rest) = own.split_first()?;
     let installs = ["install", "wheel", "download"].contains(verb);
-    (installs && names_files_only(rest)).then_some(Ecosystem::Python)
+    let kind = if rest.contains(&"--no-deps") { Installs::Own } else { Installs::Locked(Ecosystem::Python) };
+    (installs && names_files_only(rest)).then_some(kind)
 }
 
 /// Whether pip is given requirements files, directories and files, and no bare name whose version it would choose.

@@ -215,3 +215,32 @@ fn no_more_findings_are_made_than_anybody_reads() {
     let findings = check(&Files { spec: Some(spec), manifests: vec![manifest], ..Files::default() });
     assert!((1..200).contains(&findings.len()), "{}", findings.len());
 }
+
+#[test]
+fn package_managers_may_install_what_a_lock_file_names_and_nothing_else() {
+    let all = [Ecosystem::Node, Ecosystem::Python];
+    let cases: [(&str, bool); 16] = [
+        ("npm ci", true),
+        ("npm install", false),
+        ("npm install left-pad", false),
+        ("npx cowsay", false),
+        ("yarn install --offline --frozen-lockfile", true),
+        ("yarn install --frozen-lockfile", false),
+        ("pip install -r requirements.txt", true),
+        ("python3 -m pip install --require-hashes -r requirements.txt .", true),
+        ("pip3 wheel --no-deps -w dist .", true),
+        ("v/bin/pip install dist/x-1.0-py3-none-any.whl", true),
+        ("pip install requests", false),
+        ("pip install -r requirements.txt requests", false),
+        ("pip download -d x requests", false),
+        ("pip install", false),
+        ("go build ./...", true),
+        ("go install example.org/x@latest", false),
+    ];
+    for (command, good) in cases {
+        let words: Vec<(&str, usize)> = command.split(' ').map(|word| (word, 0)).collect();
+        assert_eq!(command::check(&words, &all).is_empty(), good, "{command}");
+        let needs_lock_file = good && !command.starts_with("go ") && !command.contains("--no-deps");
+        assert_eq!(command::check(&words, &[]).is_empty(), good && !needs_lock_file, "{command} without a lock file");
+    }
+}

@@ -8,9 +8,10 @@
 //! unpack = true
 //! ```
 //!
-//! All of them make one tree, mounted read-only. Archives are tar or tar with gzip; what else there is, a step unpacks.
+//! All of them make one tree, mounted read-only. Archives are tar, tar with gzip, or zip; what else there is, a step unpacks.
 
-use std::io::{self, BufReader, Read};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Cursor, Read};
 
 use inspect::archive::{self, ArchiveError, Kind, Limits};
 use wire::digest::Digest;
@@ -28,6 +29,9 @@ const LIMITS: Limits = Limits { members_max: 200_000, bytes_max: 2 << 30, links:
 /// The first bytes of a gzip stream.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
+/// The first bytes of a zip that is not empty.
+const ZIP: [u8; 4] = *b"PK\x03\x04";
+
 /// Why a fetched file could not be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchedError {
@@ -35,13 +39,21 @@ pub enum FetchedError {
     #[error(transparent)]
     Download(#[from] DownloadError),
     /// It is no archive that is read.
-    #[error("unpacking `{url}`: only tar and tar with gzip are read; without `unpack`, a step may unpack it")]
+    #[error("unpacking `{url}`: only tar, tar with gzip and zip are read; without `unpack`, a step may unpack it")]
     Archive {
         /// Its URL.
         url: String,
         /// What is wrong.
         #[source]
         source: ArchiveError,
+    },
+    /// It is a zip, but not one that can be unpacked in one way only.
+    #[error("unpacking `{url}`: {reason}")]
+    Zip {
+        /// Its URL.
+        url: String,
+        /// What is wrong.
+        reason: String,
     },
     /// The store failed.
     #[error("keeping what `[[fetch]]` names")]
@@ -110,10 +122,29 @@ fn unpack(
     bytes: Box<dyn Read + Send>,
     entries: &mut Vec<TreeEntry>,
 ) -> Result<(), FetchedError> {
-    let mut tar = plain(bytes)
-        .map_err(|error| FetchedError::Archive { url: file.url.clone(), source: ArchiveError::Read(error) })?;
-    let mut files: std::collections::BTreeMap<String, TreeSource> = std::collections::BTreeMap::new();
-    let outcome = archive::read(&mut *tar, &LIMITS, &mut |member, content| {
+    let refuse = |source| FetchedError::Archive { url: file.url.clone(), source };
+    let mut bytes = BufReader::with_capacity(128 * 1024, bytes);
+    let start = bytes.fill_buf().map_err(|error| refuse(ArchiveError::Read(error)))?;
+    let files = match start {
+        start if start.starts_with(&ZIP) => {
+            let mut whole = Vec::new();
+            let read = bytes.take(download::FILE_SIZE_MAX).read_to_end(&mut whole);
+            read.map_err(|error| refuse(ArchiveError::Read(error)))?;
+            of_zip(&whole).map_err(|reason| FetchedError::Zip { url: file.url.clone(), reason })?
+        }
+        start if start.starts_with(&GZIP) => {
+            of_tar(&mut flate2::bufread::MultiGzDecoder::new(bytes)).map_err(refuse)?
+        }
+        _ => of_tar(&mut bytes).map_err(refuse)?,
+    };
+    entries.extend(files.into_iter().map(|(member, source)| TreeEntry { path: format!("{path}/{member}"), source }));
+    Ok(())
+}
+
+/// The files and links of a tar, by path.
+fn of_tar(tar: &mut dyn Read) -> Result<BTreeMap<String, TreeSource>, ArchiveError> {
+    let mut files: BTreeMap<String, TreeSource> = BTreeMap::new();
+    archive::read(tar, &LIMITS, &mut |member, content| {
         let source = match &member.kind {
             Kind::Directory => return Ok(()),
             Kind::File { .. } => {
@@ -130,20 +161,40 @@ fn unpack(
         };
         files.insert(member.path.clone(), source);
         Ok(())
-    });
-    outcome.map_err(|source| FetchedError::Archive { url: file.url.clone(), source })?;
-    entries.extend(files.into_iter().map(|(member, source)| TreeEntry { path: format!("{path}/{member}"), source }));
-    Ok(())
+    })?;
+    Ok(files)
 }
 
-/// The bytes without the gzip around them, if there is one.
-pub(super) fn plain(bytes: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
-    let mut bytes = BufReader::with_capacity(128 * 1024, bytes);
-    let start = io::BufRead::fill_buf(&mut bytes)?;
-    match start.starts_with(&GZIP) {
-        true => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(bytes))),
-        false => Ok(Box::new(bytes)),
+/// The files of a zip, by path. Links are refused, and names that could leave the directory or stand twice.
+fn of_zip(bytes: &[u8]) -> Result<BTreeMap<String, TreeSource>, String> {
+    let damaged = |error: &dyn std::fmt::Display| format!("the zip is damaged ({error})");
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| damaged(&error))?;
+    if archive.len() > LIMITS.members_max {
+        return Err(format!("the zip has more than {} members", LIMITS.members_max));
     }
+    let mut files = BTreeMap::new();
+    let mut left = LIMITS.bytes_max;
+    for index in 0..archive.len() {
+        let member = archive.by_index(index).map_err(|error| damaged(&error))?;
+        let name = member.name().map_err(|error| damaged(&error))?.into_owned();
+        if member.is_dir() {
+            continue;
+        }
+        let plain = name.split('/').all(|part| !part.is_empty() && part != "." && part != "..") && !name.contains('\\');
+        if !plain || member.is_symlink() {
+            return Err(format!("`{}` is no plain file of the zip", name.escape_debug()));
+        }
+        let executable = member.unix_mode().is_some_and(|mode| mode & 0o100 != 0);
+        let mut bytes = Vec::new();
+        member.take(left + 1).read_to_end(&mut bytes).map_err(|error| damaged(&error))?;
+        left = left
+            .checked_sub(bytes.len() as u64)
+            .ok_or_else(|| format!("the zip holds more than {} bytes", LIMITS.bytes_max))?;
+        if files.insert(name.clone(), TreeSource::Bytes { bytes, executable }).is_some() {
+            return Err(format!("`{name}` stands twice in the zip"));
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -14,11 +14,15 @@ fn project(name: &str, files: &[(&str, &str)]) -> Directory {
     directory
 }
 
-/// Proposes, and reads the proposal back: what is proposed must be right.
+/// Proposes, reads the proposal back, and checks it: what is proposed must be right.
 fn proposed(directory: &Directory) -> (Proposal, Spec) {
     let proposal = propose(directory.path(), "ada").expect("it is a project");
     let spec = Spec::parse("assay.toml", proposal.text.as_bytes());
     let spec = spec.unwrap_or_else(|problems| panic!("{}\n{problems:#?}", proposal.text));
+    directory.write("assay.toml", &proposal.text);
+    let names = spec.base.lock_files.clone().unwrap_or_default();
+    let files = crate::check::Files::read(directory.path(), &names).expect("all is readable");
+    assert_eq!(crate::check::check(&files), [], "{}", proposal.text);
     (proposal, spec)
 }
 
@@ -254,11 +258,6 @@ fn c_projects_are_known_by_their_build_files() {
         let found = format!("{} | {} {} | {test}", steps.join("; "), artifact.name, artifact.path);
         assert_eq!(found, expected.replace("PROJECT", &proposal.project), "{name}");
         assert!(spec.base.packages.contains(&"make".to_owned()), "{name}");
-        let findings = crate::check::check(&crate::check::Files {
-            spec: Some(("assay.toml".to_owned(), proposal.text.into_bytes())),
-            ..crate::check::Files::default()
-        });
-        assert_eq!(findings, [], "{name}");
     }
 }
 
@@ -309,8 +308,9 @@ fn python_projects_are_wheels_or_archives() {
     assert!(spec.tests[0].run[2].contains("-r /dependencies/python/locked/uv.lock.txt"));
     let (_, spec) = proposed(&project("init-python", &files[1..]));
     assert_eq!(spec.steps.len(), 2);
-    let findings = crate::check::check(&crate::check::Files::default());
-    assert_eq!(findings, []);
+    let alone = pyproject.replace("dependencies = [\"click\"]\n", "");
+    let (_, spec) = proposed(&project("init-python", &[("pyproject.toml", &alone)]));
+    assert_eq!(spec.base.lock_files, None);
     let error = propose(project("init-python", &files[..1]).path(), "ada").expect_err("no lock file").to_string();
     assert!(error.contains("uv pip compile --generate-hashes"), "{error}");
 }

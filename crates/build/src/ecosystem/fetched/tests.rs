@@ -42,8 +42,37 @@ fn an_archive_is_unpacked_below_its_path() {
 
 #[test]
 fn what_is_no_archive_is_refused_with_its_url() {
-    for bytes in [&b"PK\x03\x04 a zip"[..], b"\x1f\x8b damaged", b""] {
+    for bytes in [&b"7z\xbc\xaf another archive"[..], b"\x1f\x8b damaged", b""] {
         let Err(error) = pinned(bytes, true) else { panic!("{bytes:?}") };
         assert!(error.to_string().starts_with(&format!("unpacking `{URL}`: only tar")), "{error}");
     }
+}
+
+/// A zip with these files.
+fn zip_archive(files: &[(&str, &str)]) -> Vec<u8> {
+    use std::io::Write;
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in files {
+        let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+        archive.start_file(*name, options).expect("it is in memory");
+        archive.write_all(text.as_bytes()).expect("it is in memory");
+    }
+    archive.finish().expect("it is in memory").into_inner()
+}
+
+#[test]
+fn a_zip_is_unpacked_and_one_that_leaves_its_place_is_not() {
+    let (_, paths) = pinned(&zip_archive(&[("a/b.txt", "x"), ("c", "y")]), true).expect("it is good");
+    let found: Vec<&str> = paths.iter().filter_map(|path| path.split(' ').next()).collect();
+    assert!(found.contains(&"a/a/b.txt") && found.contains(&"a/c"), "{found:?}");
+    assert!(paths.iter().any(|path| path.starts_with("a/c File")), "{paths:?}");
+    for name in ["../x", "/etc/x", "a//b", "a\\b"] {
+        let Err(error) = pinned(&zip_archive(&[(name, "x")]), true) else { panic!("{name}") };
+        assert!(error.to_string().contains("is no plain file of the zip"), "{error}");
+    }
+    let mut damaged = zip_archive(&[("a", "x")]);
+    damaged.truncate(20);
+    let Err(error) = pinned(&damaged, true) else { panic!("it is damaged") };
+    assert!(error.to_string().contains("the zip is damaged"), "{error}");
+    crate::testing::fuzz(&zip_archive(&[("a/b", "some text"), ("c", "more")]), |bytes| drop(of_zip(bytes)));
 }
