@@ -63,8 +63,8 @@ pub(super) fn pin(request: &Request<'_>, world: &World<'_>) -> Result<Pinned, Pi
     let wanted: Vec<Wanted> = files.iter().map(|file| wanted(file, &proxy)).collect();
     let (digests, counts) = download::bring(&wanted, world)?;
     let tree = Some(world.inputs.import(layout(&files, &digests))?.digest());
-    let code = files.iter().zip(&wanted).zip(&digests).filter(|((file, _), _)| file.is_code);
-    let dependencies = code.map(|((file, wanted), digest)| dependency(file, &wanted.url, digest)).collect();
+    let code = files.iter().zip(&digests).filter(|(file, _)| file.is_code);
+    let dependencies = code.map(|(file, digest)| dependency(file, digest)).collect();
     Ok(Pinned { tree, dependencies, counts })
 }
 
@@ -110,14 +110,15 @@ fn layout(files: &[File<'_>], digests: &[Digest]) -> Vec<TreeEntry> {
     entries.into_iter().map(|(path, source)| TreeEntry { path, source }).collect()
 }
 
-fn dependency(file: &File<'_>, url: &str, digest: &Digest) -> Dependency {
+/// Its source is its path: which proxy answered is this machine's affair, and the lock is the same everywhere.
+fn dependency(file: &File<'_>, digest: &Digest) -> Dependency {
     let package = file.package;
     let tree = if let Integrity::GoTree(tree) = &file.integrity { Some(*tree) } else { None };
     Dependency {
         ecosystem: Some(Ecosystem::Go),
         name: package.name.clone(),
         version: package.version.clone(),
-        source: url.to_owned(),
+        source: package.name.clone(),
         file: None,
         kind: match package.origin {
             Origin::Registry { .. } => DependencyKind::Registry,

@@ -72,7 +72,7 @@ const PROXY: &str = "off,direct,https://proxy.example/go/,https://other.example"
 fn modules_stand_as_a_proxy_has_them() {
     let lines = pinned(&go_sum(), &module(&files()), Some(PROXY)).expect("all answer");
     expect![[r#"
-        pkg:golang/example.org/hello@v1.0.0 https://proxy.example/go/example.org/!hello/@v/v1.0.0.zip
+        pkg:golang/example.org/hello@v1.0.0 example.org/Hello
         example.org/!hello/@v/v1.0.0.info
         example.org/!hello/@v/v1.0.0.mod
         example.org/!hello/@v/v1.0.0.zip"#]]
