@@ -8,11 +8,11 @@
 
 pub mod archive;
 
-pub mod cargo_lock;
-
 pub mod elf;
 
 pub mod image;
+
+pub mod lock_file;
 
 #[cfg(test)]
 mod mutation;

@@ -1,0 +1,281 @@
+//! What can be wrong with a lock file: malformed ([`LockFileError`]), or well-formed and not pinning ([`Finding`]).
+
+use std::fmt;
+
+use super::Kind;
+
+/// A place in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Position {
+    /// The first character.
+    pub const START: Position = Position { line: 1, column: 1 };
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Something that a lock file leaves open, or pins badly.
+///
+/// ```text
+/// requirements.txt:3:1: `flask`: `flask>=2` names no single version
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The kind of lock file that it is about.
+    pub kind: Kind,
+    /// The file, as the caller named it.
+    pub file: String,
+    /// Where it stands.
+    pub at: Position,
+    /// The package, if it is about one.
+    pub package: Option<String>,
+    /// What it is.
+    pub problem: Problem,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.file, self.at)?;
+        if let Some(package) = &self.package {
+            write!(f, "`{package}`: ")?;
+        }
+        write!(f, "{}", self.problem)
+    }
+}
+
+impl Finding {
+    /// Returns what mends it.
+    pub fn hint(&self) -> String {
+        match &self.problem {
+            Problem::Unpinned { .. }
+            | Problem::NoDigest
+            | Problem::WeakDigest { .. }
+            | Problem::UnknownDigest { .. } => self.kind.write_anew().to_owned(),
+            Problem::MutableGit { .. } => "name the full commit instead of a branch or tag".to_owned(),
+            Problem::PlainHttp { .. } => "use the address with `https://`".to_owned(),
+            Problem::Password { .. } => {
+                "revoke it, and give the password to the fetch as a secret, not in the lock file".to_owned()
+            }
+            Problem::Outside { .. } => "move it into the project, or publish it to a registry".to_owned(),
+        }
+    }
+}
+
+/// What a lock file leaves open, or pins badly.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Problem {
+    /// A package without one exact version.
+    #[error("`{wanted}` names no single version")]
+    Unpinned {
+        /// As it stands.
+        wanted: String,
+    },
+    /// A file to fetch, and no digest of it.
+    #[error("no digest pins what is fetched")]
+    NoDigest,
+    /// A file to fetch whose only digests can be forged.
+    #[error("only a digest by {algorithm} stands for what is fetched, and those can be forged")]
+    WeakDigest {
+        /// The best of them.
+        algorithm: WeakAlgorithm,
+    },
+    /// A file to fetch whose only digests are by algorithms that are not computed here.
+    #[error("only a digest by `{algorithm}` stands for what is fetched: expected sha256 or sha512")]
+    UnknownDigest {
+        /// As it stands.
+        algorithm: String,
+    },
+    /// A git repository, and no commit.
+    #[error("`{reference}` of `{url}` is no commit, so it can move")]
+    MutableGit {
+        /// The repository.
+        url: String,
+        /// The branch, tag or abbreviation; `HEAD` if none is named.
+        reference: String,
+    },
+    /// An address that anybody on the way can answer for; the digest still decides.
+    #[error("`{url}` is fetched without TLS")]
+    PlainHttp {
+        /// The address.
+        url: String,
+    },
+    /// A password or token in an address. It is left out of everything that is made from the lock file.
+    #[error("the address at `{host}` holds a password")]
+    Password {
+        /// Whose it is.
+        host: String,
+    },
+    /// A path that leads out of the project: its bytes are not in the source tree.
+    #[error("`{path}` lies outside of the project, so the source tree does not hold it")]
+    Outside {
+        /// As it stands.
+        path: String,
+    },
+}
+
+impl Problem {
+    /// Whether it leaves open which bytes are meant: a build that goes on is not pinned.
+    pub fn leaves_open(&self) -> bool {
+        match self {
+            Problem::Unpinned { .. }
+            | Problem::NoDigest
+            | Problem::WeakDigest { .. }
+            | Problem::UnknownDigest { .. }
+            | Problem::MutableGit { .. }
+            | Problem::Outside { .. } => true,
+            Problem::PlainHttp { .. } | Problem::Password { .. } => false,
+        }
+    }
+}
+
+/// Digest algorithms that do not count as pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WeakAlgorithm {
+    /// `md5`
+    Md5,
+    /// `sha1`
+    Sha1,
+}
+
+impl fmt::Display for WeakAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WeakAlgorithm::Md5 => "MD5",
+            WeakAlgorithm::Sha1 => "SHA-1",
+        })
+    }
+}
+
+/// Why a lock file was refused.
+///
+/// ```text
+/// Cargo.lock:13:1: package `../itoa`: the name is no package name
+/// ```
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{file}:{at}: {reason}")]
+pub struct LockFileError {
+    /// The file, as the caller named it.
+    pub file: String,
+    /// Where it stands; the start of the file if it is about the file as a whole.
+    pub at: Position,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a lock file was refused.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Reason {
+    /// More than [`super::LOCK_BYTES_MAX`] bytes.
+    #[error("the file has {size} bytes, more than the {} allowed", super::LOCK_BYTES_MAX)]
+    TooLarge {
+        /// Its size.
+        size: usize,
+    },
+    /// More than [`super::PACKAGES_MAX`] packages, or a document larger than so many could need.
+    #[error("the file has more {what} than the {max} allowed")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// No UTF-8.
+    #[error("the file is not UTF-8 text")]
+    Encoding,
+    /// No TOML, JSON, YAML or XML, or a line that the format does not have.
+    #[error("{0}")]
+    Syntax(String),
+    /// A format version that is not read here, or a file of another kind.
+    #[error("format version `{found}` is not read: expected {known}")]
+    Format {
+        /// As it stands.
+        found: String,
+        /// Which are read.
+        known: &'static str,
+    },
+    /// A key that must be there.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A value of another type than its key has.
+    #[error("`{key}` is {found}: expected {expected}")]
+    Type {
+        /// The key.
+        key: String,
+        /// What stands there: `a number`.
+        found: &'static str,
+        /// What should: `a text`.
+        expected: &'static str,
+    },
+    /// A package that cannot be used, and why.
+    #[error("package `{name}`: {problem}")]
+    Package {
+        /// Its name as it stands.
+        name: String,
+        /// What is wrong with it.
+        problem: PackageProblem,
+    },
+}
+
+/// What is wrong with a package.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PackageProblem {
+    /// Empty, too long, or characters that no package name has.
+    #[error("the name is no package name")]
+    Name,
+    /// Empty, too long, or characters that no version has.
+    #[error("`{0}` is no version")]
+    Version(String),
+    /// An origin of a kind that is not known here, or malformed.
+    #[error("`{found}` says no origin: expected {expected}")]
+    Origin {
+        /// As it stands.
+        found: String,
+        /// What could stand there.
+        expected: &'static str,
+    },
+    /// A digest of the wrong length or alphabet, or where none can be.
+    #[error("`{0}` is no digest of a package's file")]
+    Digest(String),
+    /// The same package twice.
+    #[error("it stands twice in the lock file")]
+    Twice,
+    /// A dependency that names no package of the file, or several.
+    #[error("dependency `{0}` names no single package of the lock file")]
+    Dependency(String),
+}
+
+/// What a parser says before the file's name is added.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) at: Position,
+    pub(super) reason: Reason,
+}
+
+impl Refusal {
+    pub(super) fn new(at: Position, reason: Reason) -> Refusal {
+        Refusal { at, reason }
+    }
+
+    pub(super) fn package(at: Position, name: &str, problem: PackageProblem) -> Refusal {
+        Refusal { at, reason: Reason::Package { name: shorten(name), problem } }
+    }
+
+    pub(super) fn in_file(self, file: &str) -> LockFileError {
+        LockFileError { file: file.to_owned(), at: self.at, reason: self.reason }
+    }
+}
+
+/// Cuts text from outside to what a message can show.
+pub(super) fn shorten(text: &str) -> String {
+    text.chars().take(200).collect()
+}
