@@ -18,9 +18,11 @@
 //! Digests by MD5 and SHA-1 are never pins. SHA-384 is not computed here, so it is none either.
 
 pub mod cargo;
+pub mod npm;
 
 mod document;
 mod finding;
+mod javascript;
 mod pin;
 mod reading;
 
@@ -46,6 +48,8 @@ pub const VERSION_MAX: usize = 256;
 pub enum Kind {
     /// `Cargo.lock`
     Cargo,
+    /// `package-lock.json` or `npm-shrinkwrap.json`
+    Npm,
 }
 
 impl Kind {
@@ -53,6 +57,7 @@ impl Kind {
     pub fn file(self) -> &'static str {
         match self {
             Kind::Cargo => "Cargo.lock",
+            Kind::Npm => "package-lock.json",
         }
     }
 
@@ -60,6 +65,7 @@ impl Kind {
     fn write_anew(self) -> &'static str {
         match self {
             Kind::Cargo => "run `cargo generate-lockfile` to write the file anew",
+            Kind::Npm => "remove the file and `node_modules`, and run `npm install` with npm 7 or newer",
         }
     }
 }
@@ -94,7 +100,7 @@ impl LockFile {
 pub struct Locked {
     /// As the ecosystem spells it: `serde`, `@babel/core`, `golang.org/x/text`, `org.slf4j:slf4j-api`.
     pub name: String,
-    /// As the ecosystem spells it; empty for a package of the project that has none.
+    /// As the ecosystem spells it; empty for a package of the project that has none, and where the file does not tell.
     pub version: String,
     /// The package URL. What does not come from the ecosystem's public registry has a qualifier that says where it is
     /// from, so that it is never taken for the public package of that name.

@@ -38,8 +38,8 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<LockFile, LockFileError> {
     read(Kind::Cargo, file, bytes, |reading, text| {
         let document = toml(text)?;
         let root = document.map("")?;
-        let metadata = root.map("metadata")?;
-        let format = format(root, metadata)?;
+        let metadata: BTreeMap<&str, &Node> = root.members("metadata")?.collect();
+        let format = format(root, &metadata)?;
         // Before 2016 the package of the directory stood apart.
         let raw: Vec<(&Node, Raw<'_>)> = root
             .get("root")
@@ -48,7 +48,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<LockFile, LockFileError> {
             .map(|node| Ok((node, Raw::of(node)?)))
             .collect::<Result<_, Refusal>>()?;
         for (node, raw) in &raw {
-            let package = raw.locked(reading, node.at, format, metadata)?;
+            let package = raw.locked(reading, node.at, format, &metadata)?;
             reading.push(node.at, package)?;
         }
         refuse_twins(&raw)?;
@@ -60,9 +60,9 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<LockFile, LockFileError> {
 }
 
 /// Versions 1 and 2 do not name themselves; 1 is what keeps checksums in `[metadata]`.
-fn format(root: &Map, metadata: Option<&Map>) -> Result<u8, Refusal> {
+fn format(root: &Map, metadata: &BTreeMap<&str, &Node>) -> Result<u8, Refusal> {
     let Some(version) = root.get("version") else {
-        let has_checksums = metadata.is_some_and(|map| map.iter().any(|(key, _)| key.starts_with("checksum ")));
+        let has_checksums = metadata.keys().any(|key| key.starts_with("checksum "));
         return Ok(if has_checksums { 1 } else { 2 });
     };
     match version.scalar("version")? {
@@ -100,7 +100,7 @@ impl<'a> Raw<'a> {
         reading: &mut Reading<'_>,
         at: Position,
         format: u8,
-        metadata: Option<&Map>,
+        metadata: &BTreeMap<&str, &Node>,
     ) -> Result<Locked, Refusal> {
         let refuse = |problem| Refusal::package(at, self.name, problem);
         if !is_crate_name(self.name) {
@@ -109,12 +109,13 @@ impl<'a> Raw<'a> {
         if !is_version(self.version) || !self.version.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(refuse(PackageProblem::Version(shorten(self.version))));
         }
-        let checksum = match (self.checksum, self.source, metadata) {
-            (None, Some(source), Some(metadata)) => {
+        let checksum = match (self.checksum, self.source) {
+            (None, Some(source)) => {
                 // Version 1 keeps checksums apart.
-                metadata.text(&format!("checksum {} {} ({source})", self.name, self.version))?
+                let key = format!("checksum {} {} ({source})", self.name, self.version);
+                metadata.get(key.as_str()).map(|node| node.text("metadata")).transpose()?
             }
-            (checksum, ..) => checksum,
+            (checksum, _) => checksum,
         };
         let origin = source::origin(self.source, checksum, format).map_err(refuse)?;
         let origin = match origin {

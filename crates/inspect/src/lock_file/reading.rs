@@ -169,10 +169,37 @@ impl Digests {
 
     /// Adds a digest in hexadecimal.
     pub(super) fn add(&mut self, algorithm: &str, value: &str) -> Result<(), PackageProblem> {
-        let refuse = || PackageProblem::Digest(shorten(value));
+        self.add_with(algorithm, value, || Digest::from_parts(algorithm, value).ok())
+    }
+
+    /// Reads Subresource Integrity <https://www.w3.org/TR/sri-2/>: `sha512-BASE64`, several of them divided by spaces.
+    pub(super) fn of_sri(text: &str) -> Result<Digests, PackageProblem> {
+        let mut digests = Digests::default();
+        for one in text.split_ascii_whitespace() {
+            let (algorithm, value) = one.split_once('-').ok_or_else(|| PackageProblem::Digest(shorten(one)))?;
+            // Options follow a question mark.
+            let value = value.split('?').next().unwrap_or_default();
+            digests.add_with(algorithm, one, || {
+                let bytes = wire::base64::decode(value).ok()?;
+                match algorithm {
+                    "sha256" => bytes.try_into().ok().map(Digest::Sha256),
+                    _ => bytes.try_into().ok().map(Digest::Sha512),
+                }
+            })?;
+        }
+        Ok(digests)
+    }
+
+    fn add_with(
+        &mut self,
+        algorithm: &str,
+        shown: &str,
+        digest: impl FnOnce() -> Option<Digest>,
+    ) -> Result<(), PackageProblem> {
         match algorithm {
             "sha256" | "sha512" => {
-                let digest = Digest::from_parts(algorithm, value).map_err(|_| refuse())?;
+                let refuse = || PackageProblem::Digest(shorten(shown));
+                let digest = digest().ok_or_else(refuse)?;
                 // Two digests by one algorithm cannot both be those of one file.
                 if self.pins.iter().any(|held| held.algorithm() == algorithm && *held != digest) {
                     return Err(refuse());
@@ -188,19 +215,6 @@ impl Digests {
         Ok(())
     }
 
-    /// Reads Subresource Integrity <https://www.w3.org/TR/sri-2/>: `sha512-BASE64`, several of them divided by spaces.
-    pub(super) fn of_sri(text: &str) -> Result<Digests, PackageProblem> {
-        let refuse = || PackageProblem::Digest(shorten(text));
-        let mut digests = Digests::default();
-        for one in text.split_ascii_whitespace() {
-            let (algorithm, value) = one.split_once('-').ok_or_else(refuse)?;
-            let value = value.split('?').next().unwrap_or_default();
-            let bytes = wire::base64::decode(value).map_err(|_| refuse())?;
-            digests.add(algorithm, &hex(&bytes))?;
-        }
-        Ok(digests)
-    }
-
     /// Returns why these pin nothing, if they don't.
     pub(super) fn problem(&self) -> Option<Problem> {
         match (self.pins.is_empty(), &self.unknown, self.weak) {
@@ -210,14 +224,6 @@ impl Digests {
             (true, None, None) => Some(Problem::NoDigest),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|nibble| char::from(b"0123456789abcdef"[nibble as usize]))
-        .collect()
 }
 
 /// Adds to a package URL what says where the bytes are from; `registry` only if it is not the public one.
