@@ -19,11 +19,13 @@
 
 pub mod cargo;
 pub mod npm;
+pub mod requirements;
 
 mod document;
 mod finding;
 mod javascript;
 mod pin;
+mod python;
 mod reading;
 
 use wire::purl::Purl;
@@ -50,6 +52,8 @@ pub enum Kind {
     Cargo,
     /// `package-lock.json` or `npm-shrinkwrap.json`
     Npm,
+    /// `requirements.txt`
+    Requirements,
 }
 
 impl Kind {
@@ -58,6 +62,7 @@ impl Kind {
         match self {
             Kind::Cargo => "Cargo.lock",
             Kind::Npm => "package-lock.json",
+            Kind::Requirements => "requirements.txt",
         }
     }
 
@@ -66,6 +71,9 @@ impl Kind {
         match self {
             Kind::Cargo => "run `cargo generate-lockfile` to write the file anew",
             Kind::Npm => "remove the file and `node_modules`, and run `npm install` with npm 7 or newer",
+            Kind::Requirements => {
+                "write the file with `uv pip compile --generate-hashes` or `pip-compile --generate-hashes`"
+            }
         }
     }
 }

@@ -66,6 +66,12 @@ impl Finding {
             Problem::Password { .. } => {
                 "revoke it, and give the password to the fetch as a secret, not in the lock file".to_owned()
             }
+            Problem::Includes { .. } => "read that file as well, or put all packages into one".to_owned(),
+            Problem::Constrains { .. } | Problem::Index { .. } => {
+                "take the line out, and configure the fetch instead".to_owned()
+            }
+            Problem::Editable { .. } => "name the directory without `-e`, or publish the package".to_owned(),
+            Problem::Unnamed { .. } => "write `NAME @ ADDRESS`, with a hash".to_owned(),
             Problem::Outside { .. } => "move it into the project, or publish it to a registry".to_owned(),
         }
     }
@@ -121,6 +127,38 @@ pub enum Problem {
         /// As it stands.
         path: String,
     },
+    /// Another file that belongs to this one: `-r`. It is not read here.
+    #[error("the packages of `{path}` belong to it as well")]
+    Includes {
+        /// As it stands, relative to this file.
+        path: String,
+    },
+    /// Another file that limits versions: `-c`. With every version named, it has nothing to say.
+    #[error("the file `{path}` limits what may be taken")]
+    Constrains {
+        /// As it stands, relative to this file.
+        path: String,
+    },
+    /// An option that changes where packages are looked for; the digests still decide.
+    #[error("option `{option}` with `{value}` changes where packages are looked for")]
+    Index {
+        /// `--extra-index-url`
+        option: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// An installation that is a reference to a directory or clone, which can change afterwards.
+    #[error("`{wanted}` is installed as editable")]
+    Editable {
+        /// As it stands.
+        wanted: String,
+    },
+    /// An address or a path alone, so that no version and perhaps no digest is known.
+    #[error("`{wanted}` names no package")]
+    Unnamed {
+        /// As it stands.
+        wanted: String,
+    },
 }
 
 impl Problem {
@@ -132,8 +170,14 @@ impl Problem {
             | Problem::WeakDigest { .. }
             | Problem::UnknownDigest { .. }
             | Problem::MutableGit { .. }
-            | Problem::Outside { .. } => true,
-            Problem::PlainHttp { .. } | Problem::Password { .. } => false,
+            | Problem::Outside { .. }
+            | Problem::Includes { .. }
+            | Problem::Unnamed { .. } => true,
+            Problem::PlainHttp { .. }
+            | Problem::Password { .. }
+            | Problem::Constrains { .. }
+            | Problem::Index { .. }
+            | Problem::Editable { .. } => false,
         }
     }
 }

@@ -135,7 +135,7 @@ pub(super) fn address(text: &str) -> Option<(String, Option<String>)> {
 
 /// Whether a version can stand in a path and a URL: no slash, no space, no `..`.
 pub(super) fn is_version(version: &str) -> bool {
-    let extra = |c: char| matches!(c, '.' | '-' | '+' | '_' | '!' | '~' | '*');
+    let extra = |c: char| matches!(c, '.' | '-' | '+' | '_' | '!' | '~');
     (1..=VERSION_MAX).contains(&version.len())
         && !version.contains("..")
         && version.starts_with(|c: char| c.is_ascii_alphanumeric())
