@@ -19,7 +19,11 @@
 
 pub mod cargo;
 pub mod npm;
+pub mod pipfile;
+pub mod poetry;
+pub mod pylock;
 pub mod requirements;
+pub mod uv;
 
 mod document;
 mod finding;
@@ -27,6 +31,8 @@ mod javascript;
 mod pin;
 mod python;
 mod reading;
+#[cfg(test)]
+mod shown;
 
 use wire::purl::Purl;
 
@@ -54,6 +60,14 @@ pub enum Kind {
     Npm,
     /// `requirements.txt`
     Requirements,
+    /// `uv.lock`
+    Uv,
+    /// `poetry.lock`
+    Poetry,
+    /// `Pipfile.lock`
+    Pipfile,
+    /// `pylock.toml`
+    Pylock,
 }
 
 impl Kind {
@@ -63,6 +77,10 @@ impl Kind {
             Kind::Cargo => "Cargo.lock",
             Kind::Npm => "package-lock.json",
             Kind::Requirements => "requirements.txt",
+            Kind::Uv => "uv.lock",
+            Kind::Poetry => "poetry.lock",
+            Kind::Pipfile => "Pipfile.lock",
+            Kind::Pylock => "pylock.toml",
         }
     }
 
@@ -74,6 +92,10 @@ impl Kind {
             Kind::Requirements => {
                 "write the file with `uv pip compile --generate-hashes` or `pip-compile --generate-hashes`"
             }
+            Kind::Uv => "run `uv lock` against an index that has hashes",
+            Kind::Poetry => "run `poetry lock` to write the file anew",
+            Kind::Pipfile => "run `pipenv lock` to write the file anew",
+            Kind::Pylock => "write the file with `uv export --format pylock.toml` or `pip lock`",
         }
     }
 }
@@ -133,12 +155,23 @@ pub struct Edge {
     pub to: usize,
     /// The condition, as the file has it: a PEP 508 marker.
     pub marker: Option<String>,
+    /// What must be asked of the package that it starts from; `None`: nothing.
+    pub only: Option<Condition>,
+}
+
+/// What makes a dependency take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// An extra of Python's packages, or a feature.
+    Extra(String),
+    /// A group of dependencies: `dev`.
+    Group(String),
 }
 
 impl Edge {
     /// Returns a dependency without a condition.
     pub fn to(position: usize) -> Edge {
-        Edge { to: position, marker: None }
+        Edge { to: position, marker: None, only: None }
     }
 }
 

@@ -25,7 +25,7 @@ use wire::purl::Purl;
 use super::document::{Map, Node, toml};
 use super::finding::{PackageProblem, Position, Problem, Reason, Refusal, shorten};
 use super::pin::{Artifact, Origin};
-use super::reading::{Reading, is_version, purl_of, read};
+use super::reading::{Reading, by_name, is_version, purl_of, read};
 use super::{Edge, Kind, LockFile, LockFileError, Locked, Scope};
 
 pub use source::is_crates_io;
@@ -52,7 +52,8 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<LockFile, LockFileError> {
             reading.push(node.at, package)?;
         }
         refuse_twins(&raw)?;
-        for (package, edges) in reading.packages.iter_mut().zip(resolve(&raw)?) {
+        let edges = resolve(&reading.packages, &raw)?;
+        for (package, edges) in reading.packages.iter_mut().zip(edges) {
             package.dependencies = edges;
         }
         Ok(Some(format.to_string()))
@@ -171,11 +172,8 @@ fn refuse_twins(raw: &[(&Node, Raw<'_>)]) -> Result<(), Refusal> {
 }
 
 /// Finds what each dependency means: `NAME`, `NAME VERSION` or `NAME VERSION (SOURCE)`, as short as is unambiguous.
-fn resolve(raw: &[(&Node, Raw<'_>)]) -> Result<Vec<Vec<Edge>>, Refusal> {
-    let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (position, (_, raw)) in raw.iter().enumerate() {
-        by_name.entry(raw.name).or_default().push(position);
-    }
+fn resolve(packages: &[Locked], raw: &[(&Node, Raw<'_>)]) -> Result<Vec<Vec<Edge>>, Refusal> {
+    let by_name = by_name(packages, |package| package.name.clone())?;
     let find = |wanted: &str| -> Option<usize> {
         let mut words = wanted.splitn(3, ' ');
         let name = words.next()?;

@@ -59,17 +59,29 @@ pub(super) fn locked(at: Position, name: &str, version: &str, origin: Origin) ->
     })
 }
 
-/// Reports once for a package what keeps it from being pinned: a file without a digest, or no file at all.
+/// Keeps of a package's alternative files those that are pinned; reports it if there is none.
 ///
-/// A digest that is none of ours is worth nothing as long as another file has one, so the files left are the pinned.
-pub(super) fn pinned(reading: &mut Reading<'_>, at: Position, name: &str, artifacts: Vec<Artifact>) -> Vec<Artifact> {
-    let count = artifacts.len();
-    let good: Vec<Artifact> = artifacts.into_iter().filter(Artifact::is_pinned).collect();
-    if good.is_empty() {
-        reading.found(at, name, Problem::NoDigest);
-        return vec![Artifact::default(); count.min(1)];
+/// A file whose only digest is weak or unknown is left out as long as another has a good one: any one will do.
+pub(super) fn pinned(
+    reading: &mut Reading<'_>,
+    at: Position,
+    name: &str,
+    files: Vec<(Artifact, Digests)>,
+) -> Vec<Artifact> {
+    let mut problem = None;
+    let mut artifacts = Vec::with_capacity(files.len());
+    for (artifact, digests) in files {
+        match digests.problem() {
+            Some(why) => problem = Some((why, artifact)),
+            None => artifacts.push(Artifact { pins: reading.pins(at, name, digests), ..artifact }),
+        }
     }
-    good
+    if artifacts.is_empty() {
+        let (problem, artifact) = problem.unwrap_or((Problem::NoDigest, Artifact::default()));
+        reading.found(at, name, problem);
+        artifacts.push(artifact);
+    }
+    artifacts
 }
 
 /// Returns the version in the name of a wheel or source archive, if it is one of that package's.
@@ -115,7 +127,13 @@ impl Git<'_> {
         match self.commit.and_then(Commit::parse) {
             Some(commit) => Ok(Origin::Git { url, reference: self.reference, commit, subdirectory }),
             None => {
-                let reference = self.commit.filter(|text| !text.is_empty()).unwrap_or("HEAD");
+                let asked = match &self.reference {
+                    GitReference::Branch(name) | GitReference::Tag(name) | GitReference::Rev(name) => {
+                        Some(name.as_str())
+                    }
+                    GitReference::Default => None,
+                };
+                let reference = self.commit.filter(|text| !text.is_empty()).or(asked).unwrap_or("HEAD");
                 reading.found(at, name, Problem::MutableGit { url: url.clone(), reference: shorten(reference) });
                 Ok(Origin::Url(Artifact { url: Some(format!("git+{url}")), ..Artifact::default() }))
             }
@@ -130,18 +148,10 @@ pub(super) fn alternatives<'a>(
     name: &str,
     hashes: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<Artifact>, Refusal> {
-    let mut artifacts = Vec::new();
-    let mut problem = None;
+    let mut files = Vec::new();
     for hash in hashes {
         let digests = Digests::of_hex(hash).map_err(|problem| Refusal::package(at, name, problem))?;
-        match digests.problem() {
-            Some(why) => problem = Some(why),
-            None => artifacts.push(Artifact { pins: reading.pins(at, name, digests), ..Artifact::default() }),
-        }
+        files.push((Artifact::default(), digests));
     }
-    if artifacts.is_empty() {
-        reading.found(at, name, problem.unwrap_or(Problem::NoDigest));
-        artifacts.push(Artifact::default());
-    }
-    Ok(artifacts)
+    Ok(pinned(reading, at, name, files))
 }

@@ -1,5 +1,7 @@
 //! What every parser here keeps while it reads: findings, names that are safe in a path, addresses, digests.
 
+use std::collections::BTreeMap;
+
 use wire::digest::Digest;
 use wire::purl::Purl;
 
@@ -82,6 +84,27 @@ impl Reading<'_> {
         }
         digests.pins.into_iter().map(Pin::Bytes).collect()
     }
+}
+
+/// How many packages of a lock file may have one name: each is looked at for each dependency on it.
+const SAME_NAME_MAX: usize = 1000;
+
+/// Returns the positions of packages by name, to look dependencies up.
+pub(super) fn by_name(
+    packages: &[Locked],
+    name: impl Fn(&Locked) -> String,
+) -> Result<BTreeMap<String, Vec<usize>>, Refusal> {
+    let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (position, package) in packages.iter().enumerate() {
+        let held = by_name.entry(name(package)).or_default();
+        held.push(position);
+        if held.len() > SAME_NAME_MAX {
+            let at = Position { line: package.line, column: 1 };
+            let reason = Reason::TooMany { what: "packages of one name", max: SAME_NAME_MAX };
+            return Err(Refusal::new(at, reason));
+        }
+    }
+    Ok(by_name)
 }
 
 /// Whether a path, seen from the project, ends outside of it.
