@@ -18,6 +18,7 @@
 //! Digests by MD5 and SHA-1 are never pins. SHA-384 is not computed here, so it is none either.
 
 pub mod cargo;
+pub mod go;
 pub mod npm;
 pub mod pipfile;
 pub mod poetry;
@@ -68,6 +69,8 @@ pub enum Kind {
     Pipfile,
     /// `pylock.toml`
     Pylock,
+    /// `go.mod` and `go.sum`
+    Go,
 }
 
 impl Kind {
@@ -81,6 +84,7 @@ impl Kind {
             Kind::Poetry => "poetry.lock",
             Kind::Pipfile => "Pipfile.lock",
             Kind::Pylock => "pylock.toml",
+            Kind::Go => "go.sum",
         }
     }
 
@@ -96,6 +100,7 @@ impl Kind {
             Kind::Poetry => "run `poetry lock` to write the file anew",
             Kind::Pipfile => "run `pipenv lock` to write the file anew",
             Kind::Pylock => "write the file with `uv export --format pylock.toml` or `pip lock`",
+            Kind::Go => "run `go mod tidy` to complete `go.sum`",
         }
     }
 }

@@ -14,7 +14,7 @@ pub enum Origin {
         /// As the file spells it (`registry+https://github.com/rust-lang/crates.io-index`); `None` if the file does
         /// not say which, so that it is the one that the package manager is configured for.
         registry: Option<String>,
-        /// The files that the registry has for it.
+        /// The files that the registry has for it. Only descriptions: the package itself is not needed.
         artifacts: Vec<Artifact>,
     },
     /// A commit of a git repository.
@@ -47,9 +47,7 @@ impl Origin {
     /// Whether the lock file settles which bytes these are.
     pub fn is_pinned(&self) -> bool {
         match self {
-            Origin::Registry { artifacts, .. } => {
-                artifacts.iter().any(|one| one.role == Role::Package) && artifacts.iter().all(Artifact::is_pinned)
-            }
+            Origin::Registry { artifacts, .. } => !artifacts.is_empty() && artifacts.iter().all(Artifact::is_pinned),
             Origin::Url(artifact) => artifact.is_pinned(),
             Origin::Git { .. } | Origin::Path(_) | Origin::Workspace(_) | Origin::Bundled(_) => true,
         }

@@ -27,14 +27,27 @@ pub(super) fn read<'a>(
     bytes: &'a [u8],
     read: impl FnOnce(&mut Reading<'a>, &'a str) -> Result<Option<String>, Refusal>,
 ) -> Result<LockFile, LockFileError> {
-    let mut reading = Reading { kind, file, packages: Vec::new(), findings: Vec::new() };
+    let mut reading = Reading::new(kind, file);
     let format = super::document::text_of(bytes)
         .and_then(|text| read(&mut reading, text))
         .map_err(|refusal| refusal.in_file(file))?;
-    Ok(LockFile { kind, format, packages: reading.packages, findings: reading.findings })
+    Ok(reading.finish(format))
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    pub(super) fn new(kind: Kind, file: &'a str) -> Reading<'a> {
+        Reading { kind, file, packages: Vec::new(), findings: Vec::new() }
+    }
+
+    /// Goes on with another file that belongs to the same lock; findings are of it from here on.
+    pub(super) fn turn_to(&mut self, file: &'a str) {
+        self.file = file;
+    }
+
+    pub(super) fn finish(self, format: Option<String>) -> LockFile {
+        LockFile { kind: self.kind, format, packages: self.packages, findings: self.findings }
+    }
+
     /// Adds a package and returns its position.
     pub(super) fn push(&mut self, at: Position, package: Locked) -> Result<usize, Refusal> {
         if self.packages.len() == PACKAGES_MAX {
