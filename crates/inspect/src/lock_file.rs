@@ -21,6 +21,7 @@ pub mod cargo;
 pub mod go;
 pub mod npm;
 pub mod pipfile;
+pub mod pnpm;
 pub mod poetry;
 pub mod pylock;
 pub mod requirements;
@@ -71,6 +72,8 @@ pub enum Kind {
     Pylock,
     /// `go.mod` and `go.sum`
     Go,
+    /// `pnpm-lock.yaml`
+    Pnpm,
 }
 
 impl Kind {
@@ -85,6 +88,7 @@ impl Kind {
             Kind::Pipfile => "Pipfile.lock",
             Kind::Pylock => "pylock.toml",
             Kind::Go => "go.sum",
+            Kind::Pnpm => "pnpm-lock.yaml",
         }
     }
 
@@ -101,6 +105,7 @@ impl Kind {
             Kind::Pipfile => "run `pipenv lock` to write the file anew",
             Kind::Pylock => "write the file with `uv export --format pylock.toml` or `pip lock`",
             Kind::Go => "run `go mod tidy` to complete `go.sum`",
+            Kind::Pnpm => "remove the file, and run `pnpm install --lockfile-only`",
         }
     }
 }

@@ -4,12 +4,14 @@
 
 mod json;
 mod toml;
+mod yaml;
 
 use super::finding::{Position, Reason, Refusal, shorten};
 use super::{LOCK_BYTES_MAX, PACKAGES_MAX};
 
 pub(super) use self::json::parse as json;
 pub(super) use self::toml::parse as toml;
+pub(super) use self::yaml::parse as yaml;
 
 /// How deep values may be nested. npm's format 1 nests two levels for each level of `node_modules`.
 const DEPTH_MAX: usize = 64;

@@ -4,7 +4,8 @@ use wire::purl::Purl;
 
 use super::finding::{PackageProblem, Position, Problem, Refusal, shorten};
 use super::pin::{Artifact, Commit, GitReference, Origin};
-use super::reading::{Digests, Reading, is_name, leads_out, purl_of};
+use super::reading::{Digests, Reading, is_name, is_version, leads_out, purl_of};
+use super::{Locked, Scope};
 
 /// The public registry, and yarn's name for it.
 const PUBLIC: [&str; 2] = ["https://registry.npmjs.org", "https://registry.yarnpkg.com"];
@@ -45,6 +46,24 @@ impl Subject<'_> {
     }
 }
 
+/// Returns a package without dependencies; its name is checked, and its version here.
+pub(super) fn locked(subject: Subject<'_>, version: &str, origin: Origin) -> Result<Locked, Refusal> {
+    let lacks = version.is_empty() && matches!(origin, Origin::Registry { .. });
+    if lacks || !(version.is_empty() || is_version(version)) {
+        return Err(subject.refuse(PackageProblem::Version(shorten(version))));
+    }
+    Ok(Locked {
+        name: subject.name.to_owned(),
+        version: version.to_owned(),
+        purl: purl(subject.name, version, &origin),
+        origin,
+        dependencies: Vec::new(),
+        scope: Scope::default(),
+        installed: None,
+        line: subject.at.line,
+    })
+}
+
 /// Reads where a package is from: the address as `resolved` has it, if any, and the digests of its file.
 ///
 /// Without an address it is the configured registry's. A path in the project needs no digest, git has a commit.
@@ -72,6 +91,9 @@ pub(super) fn origin(
         return Err(subject.refuse(PackageProblem::Origin { found: shorten(resolved), expected }));
     }
     let url = reading.address(at, name, resolved)?;
+    if let (Some((repository, commit)), Some(_)) = (github_archive(&url), digests.problem()) {
+        return git_at(reading, subject, repository, commit, None);
+    }
     let pins = reading.pins(at, name, digests);
     Ok(match url.split_once("/-/").and_then(|(before, _)| registry_of(before, name)) {
         Some(registry) => {
@@ -104,6 +126,20 @@ fn git_address(text: &str) -> Option<String> {
     let plain = before.starts_with("git://") || before.starts_with("ssh://");
     let is_git = text.starts_with("git+") || plain || (before.contains("://") && before.ends_with(".git"));
     is_git.then(|| text.strip_prefix("git+").unwrap_or(text).to_owned())
+}
+
+/// Returns the address of a git repository as it is fetched: the short forms written out.
+pub(super) fn git_url(text: &str) -> String {
+    let address = git_address(text).unwrap_or_else(|| text.to_owned());
+    address.trim_end_matches('#').to_owned()
+}
+
+/// Returns repository and commit of an archive that GitHub makes of a commit. Its bytes are not promised to stay, so
+/// the commit is what pins it.
+fn github_archive(url: &str) -> Option<(String, &str)> {
+    let path = url.strip_prefix("https://codeload.github.com/")?;
+    let (repository, commit) = path.split_once("/tar.gz/")?;
+    Commit::parse(commit).map(|_| (format!("https://github.com/{repository}.git"), commit))
 }
 
 /// Reads `URL#COMMIT`, or yarn's `URL#commit=COMMIT&workspace=NAME`.

@@ -27,9 +27,9 @@ use std::collections::BTreeMap;
 
 use super::document::{Map, Node, json};
 use super::finding::{PackageProblem, Position, Reason, Refusal, shorten};
-use super::javascript::{Subject, is_package_name, origin, purl};
+use super::javascript::{self, Subject, is_package_name, origin};
 use super::pin::Origin;
-use super::reading::{Digests, Reading, is_version, read};
+use super::reading::{Digests, Reading, read};
 use super::{Edge, Kind, LockFile, LockFileError, Locked, Need, Scope};
 
 /// The longest path of a directory in the file: what can be made on Linux at all.
@@ -217,24 +217,13 @@ fn locked(
     if !is_package_name(name) {
         return Err(subject.refuse(PackageProblem::Name));
     }
-    if !entry.version.is_empty() && !is_version(entry.version) {
-        return Err(subject.refuse(PackageProblem::Version(shorten(entry.version))));
-    }
     let origin = origin_of(reading, entry, subject, packages, positions)?;
-    if entry.version.is_empty() && matches!(origin, Origin::Registry { .. }) {
-        return Err(subject.refuse(PackageProblem::Version(String::new())));
-    }
+    let mut package = javascript::locked(subject, entry.version, origin)?;
     let edges = entry.wants.iter().filter_map(|wanted| resolve(&entry.place, wanted, positions)).map(Edge::to);
-    Ok(Locked {
-        name: name.to_owned(),
-        version: entry.version.to_owned(),
-        purl: purl(name, entry.version, &origin),
-        origin,
-        dependencies: edges.collect(),
-        scope: entry.scope.clone(),
-        installed: entry.is_installed().then(|| entry.place.clone()),
-        line: entry.at.line,
-    })
+    package.dependencies = edges.collect();
+    package.scope = entry.scope.clone();
+    package.installed = entry.is_installed().then(|| entry.place.clone());
+    Ok(package)
 }
 
 fn origin_of(

@@ -43,6 +43,14 @@ fn toml_keeps_the_order_of_the_file() {
 }
 
 #[test]
+fn yaml_knows_its_places() {
+    let text = "# c\na: ['x', 8,\n  {ü: true}]\n? \"é b\"\n: ~\nd:\n- 1.0\n- 'null'\n";
+    let expected = "2:1  table of 3\n2:1 .a list of 3\n2:5 .a[] \"x\"\n2:10 .a[] number 8\n3:3 .a[] table of 1\n\
+                    3:4 .a[].ü true\n4:3 .é b null\n6:1 .d list of 2\n7:3 .d[] \"1.0\"\n8:3 .d[] \"null\"";
+    assert_eq!(shown(&yaml(text).expect("YAML")), expected);
+}
+
+#[test]
 fn refusals_say_where() {
     let json = |text: &str| json(text).map_err(|refusal| refusal.in_file("f").to_string());
     let toml = |text: &str| toml(text).map_err(|refusal| refusal.in_file("f").to_string());
@@ -85,6 +93,9 @@ fn accessors_name_the_key() {
 #[test]
 fn survives_mutation() {
     Mutator::new(1).each(2000, JSON.as_bytes(), |bytes| drop(text_of(bytes).map(json)));
+    Mutator::new(3).each(2000, b"a: ['x', 8,\n  {b: true}]\n? \"b\"\n: ~\nd:\n- 1.0\n- |\n  x", |bytes| {
+        drop(text_of(bytes).map(yaml));
+    });
     Mutator::new(2)
         .each(2000, b"z = \"1\"\na = [true, {b=2}]\n[[m]]\nb = \"x\"", |bytes| drop(text_of(bytes).map(toml)));
 }
