@@ -26,6 +26,7 @@ pub mod poetry;
 pub mod pylock;
 pub mod requirements;
 pub mod uv;
+pub mod yarn;
 
 mod document;
 mod finding;
@@ -74,6 +75,8 @@ pub enum Kind {
     Go,
     /// `pnpm-lock.yaml`
     Pnpm,
+    /// `yarn.lock`
+    Yarn,
 }
 
 impl Kind {
@@ -89,6 +92,7 @@ impl Kind {
             Kind::Pylock => "pylock.toml",
             Kind::Go => "go.sum",
             Kind::Pnpm => "pnpm-lock.yaml",
+            Kind::Yarn => "yarn.lock",
         }
     }
 
@@ -106,6 +110,7 @@ impl Kind {
             Kind::Pylock => "write the file with `uv export --format pylock.toml` or `pip lock`",
             Kind::Go => "run `go mod tidy` to complete `go.sum`",
             Kind::Pnpm => "remove the file, and run `pnpm install --lockfile-only`",
+            Kind::Yarn => "remove the file and the entries of yarn's cache, and run `yarn install`",
         }
     }
 }

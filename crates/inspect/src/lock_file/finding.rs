@@ -62,6 +62,9 @@ impl Finding {
             | Problem::WeakDigest { .. }
             | Problem::UnknownDigest { .. } => self.kind.write_anew().to_owned(),
             Problem::MutableGit { .. } => "name the full commit instead of a branch or tag".to_owned(),
+            Problem::Repacked => {
+                "pin the registry's own digests (`dist.integrity`) when the packages are fetched".to_owned()
+            }
             Problem::PlainHttp { .. } => "use the address with `https://`".to_owned(),
             Problem::Password { .. } => {
                 "revoke it, and give the password to the fetch as a secret, not in the lock file".to_owned()
@@ -101,6 +104,9 @@ pub enum Problem {
         /// As it stands.
         algorithm: String,
     },
+    /// Yarn 2 and newer keep digests of the zips that they make, not of what is fetched.
+    #[error("the checksums are those of yarn's own zips, so none stands for what is fetched")]
+    Repacked,
     /// A git repository, and no commit.
     #[error("`{reference}` of `{url}` is no commit, so it can move")]
     MutableGit {
@@ -170,6 +176,7 @@ impl Problem {
             | Problem::WeakDigest { .. }
             | Problem::UnknownDigest { .. }
             | Problem::MutableGit { .. }
+            | Problem::Repacked
             | Problem::Outside { .. }
             | Problem::Includes { .. }
             | Problem::Unnamed { .. } => true,
