@@ -6,6 +6,8 @@ mod json;
 mod toml;
 mod yaml;
 
+use std::cell::Cell;
+
 use super::finding::{Position, Reason, Refusal, shorten};
 use super::{LOCK_BYTES_MAX, PACKAGES_MAX};
 
@@ -188,18 +190,31 @@ impl Budget {
 }
 
 /// Where each line begins.
-pub(super) struct Lines(Vec<usize>);
+///
+/// Remembers the last place that was asked for and counts on from there: a file may be one long line, and places are
+/// asked for in order.
+pub(super) struct Lines {
+    starts: Vec<usize>,
+    last: Cell<(usize, usize)>,
+}
 
 impl Lines {
     pub(super) fn of(text: &str) -> Lines {
-        Lines(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Lines { starts, last: Cell::new((0, 1)) }
     }
 
     /// Returns the place of a byte offset.
     pub(super) fn position(&self, text: &str, offset: usize) -> Position {
-        let line = self.0.partition_point(|&start| start <= offset);
-        let before = text.get(self.0[line - 1]..offset).unwrap_or_default();
-        Position { line, column: before.chars().count() + 1 }
+        let line = self.starts.partition_point(|&start| start <= offset);
+        let start = self.starts[line - 1];
+        let (from, before) = match self.last.get() {
+            (from, column) if from >= start && from <= offset => (from, column),
+            _ => (start, 1),
+        };
+        let column = before + text.get(from..offset).unwrap_or_default().chars().count();
+        self.last.set((offset, column));
+        Position { line, column }
     }
 }
 

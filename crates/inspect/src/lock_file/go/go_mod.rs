@@ -91,6 +91,10 @@ fn read(bytes: &[u8]) -> Result<GoMod, Refusal> {
     let mut block: Option<String> = None;
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
+        if line.len() > LINE_BYTES_MAX {
+            let at = Position { line: number, column: 1 };
+            return Err(Refusal::new(at, Reason::TooMany { what: "bytes in a line", max: LINE_BYTES_MAX }));
+        }
         let (words, comment) = words(line, number)?;
         let Some(first) = words.first() else { continue };
         match (&block, &words[..]) {
@@ -140,6 +144,9 @@ fn directive(out: &mut GoMod, at: Position, verb: &str, words: &[Word], comment:
     }
     Ok(())
 }
+
+/// The longest line: two module paths and versions, and a comment.
+const LINE_BYTES_MAX: usize = 4096;
 
 /// How many lines of `replace` a file may have: each is looked at for each requirement.
 const REPLACES_MAX: usize = 2000;

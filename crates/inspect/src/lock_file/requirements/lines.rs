@@ -21,20 +21,22 @@ impl Logical {
     /// a continued line.
     pub(super) fn tokens(&self) -> Vec<Token<'_>> {
         let mut tokens = Vec::new();
+        let mut starts = self.starts.iter().copied().peekable();
+        // Where counting stands: an offset and its place.
+        let (mut from, mut at) = (0, Position::START);
         for text in self.text.split_whitespace() {
             if text.starts_with('#') {
                 break;
             }
             let offset = text.as_ptr() as usize - self.text.as_ptr() as usize;
-            tokens.push(Token { at: self.position(offset), text });
+            while let Some((start, line, skipped)) = starts.next_if(|&(start, ..)| start <= offset) {
+                (from, at) = (start, Position { line, column: skipped + 1 });
+            }
+            at.column += self.text[from..offset].chars().count();
+            from = offset;
+            tokens.push(Token { at, text });
         }
         tokens
-    }
-
-    fn position(&self, offset: usize) -> Position {
-        let index = self.starts.partition_point(|&(start, ..)| start <= offset).saturating_sub(1);
-        let (start, line, skipped) = self.starts[index];
-        Position { line, column: skipped + self.text[start..offset].chars().count() + 1 }
     }
 }
 
