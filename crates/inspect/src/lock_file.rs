@@ -19,6 +19,8 @@
 
 pub mod cargo;
 pub mod go;
+pub mod gradle;
+pub mod maven;
 pub mod npm;
 pub mod pipfile;
 pub mod pnpm;
@@ -31,6 +33,7 @@ pub mod yarn;
 mod document;
 mod finding;
 mod javascript;
+mod jvm;
 mod pin;
 mod python;
 mod reading;
@@ -77,6 +80,10 @@ pub enum Kind {
     Pnpm,
     /// `yarn.lock`
     Yarn,
+    /// `gradle.lockfile` and `gradle/verification-metadata.xml`
+    Gradle,
+    /// `lockfile.json` of maven-lockfile
+    Maven,
 }
 
 impl Kind {
@@ -93,6 +100,8 @@ impl Kind {
             Kind::Go => "go.sum",
             Kind::Pnpm => "pnpm-lock.yaml",
             Kind::Yarn => "yarn.lock",
+            Kind::Gradle => "gradle.lockfile",
+            Kind::Maven => "lockfile.json",
         }
     }
 
@@ -110,6 +119,8 @@ impl Kind {
             Kind::Pylock => "write the file with `uv export --format pylock.toml` or `pip lock`",
             Kind::Go => "run `go mod tidy` to complete `go.sum`",
             Kind::Pnpm => "remove the file, and run `pnpm install --lockfile-only`",
+            Kind::Gradle => "run `./gradlew --write-verification-metadata sha256 build`, and check what it wrote",
+            Kind::Maven => "run `mvn io.github.chains-project:maven-lockfile:generate`",
             Kind::Yarn => "remove the file and the entries of yarn's cache, and run `yarn install`",
         }
     }

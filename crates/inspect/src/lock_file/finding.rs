@@ -60,8 +60,11 @@ impl Finding {
             Problem::Unpinned { .. }
             | Problem::NoDigest
             | Problem::WeakDigest { .. }
-            | Problem::UnknownDigest { .. } => self.kind.write_anew().to_owned(),
+            | Problem::UnknownDigest { .. }
+            | Problem::OnlySigned => self.kind.write_anew().to_owned(),
             Problem::MutableGit { .. } => "name the full commit instead of a branch or tag".to_owned(),
+            Problem::Snapshot { .. } => "depend on a release".to_owned(),
+            Problem::Exempt { .. } => "take the rule out, and let Gradle write the checksums".to_owned(),
             Problem::Repacked => {
                 "pin the registry's own digests (`dist.integrity`) when the packages are fetched".to_owned()
             }
@@ -107,6 +110,21 @@ pub enum Problem {
     /// Yarn 2 and newer keep digests of the zips that they make, not of what is fetched.
     #[error("the checksums are those of yarn's own zips, so none stands for what is fetched")]
     Repacked,
+    /// A key that signed the file, and no digest: the key's holder can sign other bytes.
+    #[error("only a key stands for what is fetched, so its holder can change it")]
+    OnlySigned,
+    /// A version whose files a repository replaces; the digests still decide.
+    #[error("`{version}` is a snapshot, so what was locked may be gone")]
+    Snapshot {
+        /// The version.
+        version: String,
+    },
+    /// A rule of the file that takes packages out of verification.
+    #[error("the file exempts {what} from verification")]
+    Exempt {
+        /// What it says.
+        what: String,
+    },
     /// A git repository, and no commit.
     #[error("`{reference}` of `{url}` is no commit, so it can move")]
     MutableGit {
@@ -177,6 +195,7 @@ impl Problem {
             | Problem::UnknownDigest { .. }
             | Problem::MutableGit { .. }
             | Problem::Repacked
+            | Problem::OnlySigned
             | Problem::Outside { .. }
             | Problem::Includes { .. }
             | Problem::Unnamed { .. } => true,
@@ -184,7 +203,9 @@ impl Problem {
             | Problem::Password { .. }
             | Problem::Constrains { .. }
             | Problem::Index { .. }
-            | Problem::Editable { .. } => false,
+            | Problem::Editable { .. }
+            | Problem::Snapshot { .. }
+            | Problem::Exempt { .. } => false,
         }
     }
 }

@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use super::document::{Map, Node, json};
 use super::finding::{Position, Problem, Reason, Refusal, shorten};
 use super::pin::{Artifact, GitReference, Origin};
-use super::python::{Git, alternatives, file_of, locked};
-use super::reading::{Reading, read};
+use super::python::{Git, alternatives, locked};
+use super::reading::{Reading, file_of, read};
 use super::{Kind, LockFile, LockFileError, Locked, Need};
 
 /// Parses a `Pipfile.lock`; `file` is its name in messages.

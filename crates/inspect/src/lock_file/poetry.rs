@@ -27,8 +27,8 @@ use std::collections::BTreeMap;
 use super::document::{Map, Node, Value, toml};
 use super::finding::{PackageProblem, Position, Reason, Refusal, shorten};
 use super::pin::{Artifact, GitReference, Origin};
-use super::python::{Git, file_of, locked, normalized, pinned, version_of_file};
-use super::reading::{Digests, Reading, by_name, read};
+use super::python::{Git, locked, normalized, pinned, version_of_file};
+use super::reading::{Digests, Reading, by_name, file_of, read};
 use super::{Edge, Kind, LockFile, LockFileError, Locked, Need};
 
 /// How many dependencies a file may have, each counted for each package that it fits.

@@ -16,8 +16,8 @@
 use super::document::{Map, Node, toml};
 use super::finding::{PackageProblem, Position, Reason, Refusal, shorten};
 use super::pin::{Artifact, GitReference, Origin};
-use super::python::{Git, file_of, locked, normalized, pinned};
-use super::reading::{Digests, Reading, by_name, read};
+use super::python::{Git, locked, normalized, pinned};
+use super::reading::{Digests, Reading, by_name, file_of, read};
 use super::{Edge, Kind, LockFile, LockFileError, Locked};
 
 /// Parses a `pylock.toml`; `file` is its name in messages.

@@ -101,12 +101,6 @@ pub(super) fn version_of_file(file: &str, name: &str) -> Option<String> {
     is_version(version).then(|| version.to_owned())
 }
 
-/// Returns the last part of an address, without query and fragment.
-pub(super) fn file_of(url: &str) -> Option<String> {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    path.rsplit('/').next().filter(|file| !file.is_empty()).map(|file| file.replace("%2B", "+").replace("%2b", "+"))
-}
-
 /// A git repository as a Python tool names it.
 pub(super) struct Git<'a> {
     pub(super) url: &'a str,

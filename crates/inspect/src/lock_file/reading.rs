@@ -169,6 +169,12 @@ pub(super) fn address(text: &str) -> Option<(String, Option<String>)> {
     }
 }
 
+/// Returns the last part of an address, without query and fragment.
+pub(super) fn file_of(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.rsplit('/').next().filter(|file| !file.is_empty()).map(|file| file.replace("%2B", "+").replace("%2b", "+"))
+}
+
 /// Whether a version can stand in a path and a URL: no slash, no space, no `..`.
 pub(super) fn is_version(version: &str) -> bool {
     let extra = |c: char| matches!(c, '.' | '-' | '+' | '_' | '!' | '~');
@@ -249,6 +255,11 @@ impl Digests {
             other => self.unknown = Some(shorten(other)),
         }
         Ok(())
+    }
+
+    /// Whether these are the given ones.
+    pub(super) fn are(&self, held: &[Digest]) -> bool {
+        self.pins == held
     }
 
     /// Returns why these pin nothing, if they don't.

@@ -21,8 +21,8 @@ use std::collections::BTreeSet;
 
 use super::finding::{PackageProblem, Position, Problem, Reason, Refusal, shorten};
 use super::pin::{Artifact, GitReference, Origin};
-use super::python::{Git, alternatives, file_of, is_project_name, locked, normalized, version_of_file};
-use super::reading::{Reading, read};
+use super::python::{Git, alternatives, is_project_name, locked, normalized, version_of_file};
+use super::reading::{Reading, file_of, read};
 use super::{Kind, LockFile, LockFileError, Locked};
 use lines::Token;
 

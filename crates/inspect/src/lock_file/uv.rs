@@ -21,8 +21,8 @@
 use super::document::{Map, Node, toml};
 use super::finding::{PackageProblem, Position, Reason, Refusal, shorten};
 use super::pin::{Artifact, GitReference, Origin};
-use super::python::{Git, file_of, locked, normalized, pinned};
-use super::reading::{Digests, Reading, by_name, read};
+use super::python::{Git, locked, normalized, pinned};
+use super::reading::{Digests, Reading, by_name, file_of, read};
 use super::{Condition, Edge, Kind, LockFile, LockFileError};
 
 /// Parses a `uv.lock`; `file` is its name in messages.
