@@ -1,4 +1,4 @@
-//! Looking inside things: archives, ELF binaries, images, lock files.
+//! Looking inside things: archives, ELF binaries, images, lock files, Dockerfiles.
 //!
 //! Every function here reads bytes that somebody else made, so every one has limits and fails closed.
 //! Nothing here opens a socket or a database, and nothing finds a file by itself: bytes come as arguments or through
@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+
+pub mod dockerfile;
 
 pub mod elf;
 

@@ -45,6 +45,11 @@ use wire::purl::Purl;
 pub use finding::{Finding, LockFileError, PackageProblem, Position, Problem, Reason, WeakAlgorithm};
 pub use pin::{Artifact, Commit, GitReference, Origin, Pin, Role};
 
+/// Returns an address without user and password, for messages; what is no address comes back as it is.
+pub(crate) fn without_password(text: &str) -> String {
+    reading::address(text).map_or_else(|| text.to_owned(), |(address, _)| address)
+}
+
 /// The largest lock file: the largest known ones, of JavaScript monorepos, have about 5 MB.
 pub const LOCK_BYTES_MAX: usize = 32 << 20;
 
