@@ -22,6 +22,7 @@ pub mod go;
 pub mod gradle;
 pub mod maven;
 pub mod npm;
+pub mod observed;
 pub mod pipfile;
 pub mod pnpm;
 pub mod poetry;

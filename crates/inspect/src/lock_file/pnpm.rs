@@ -28,6 +28,7 @@ use super::finding::{PackageProblem, Position, Reason, Refusal, shorten};
 use super::javascript::{Subject, git_at, is_package_name, locked, origin};
 use super::pin::Origin;
 use super::reading::{Digests, Reading, read};
+use super::yarn::split_name;
 use super::{Edge, Kind, LockFile, LockFileError, Need, Scope};
 
 /// Parses a `pnpm-lock.yaml`; `file` is its name in messages.
@@ -69,12 +70,6 @@ struct List {
 /// Takes the peers off a key: `a@1.0.0(b@2.0.0)`.
 fn without_peers(key: &str) -> &str {
     key.split('(').next().unwrap_or(key)
-}
-
-/// Splits `NAME@REST`; the first letter may be the `@` of a scope.
-fn split_name(key: &str) -> Option<(&str, &str)> {
-    let at = key.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| at)?;
-    Some((&key[..at], &key[at + 1..]))
 }
 
 impl List {

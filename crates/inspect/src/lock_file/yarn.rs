@@ -50,7 +50,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<LockFile, LockFileError> {
 }
 
 /// Splits `NAME@RANGE`; the first letter may be the `@` of a scope.
-fn split_name(descriptor: &str) -> Option<(&str, &str)> {
+pub(super) fn split_name(descriptor: &str) -> Option<(&str, &str)> {
     let at = descriptor.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| at)?;
     Some((&descriptor[..at], &descriptor[at + 1..]))
 }

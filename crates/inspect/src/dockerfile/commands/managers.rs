@@ -124,7 +124,7 @@ fn pip(arguments: &[&str]) -> Option<Problem> {
             command: "pip install -r",
             instead: "pip install --require-hashes -r requirements.txt",
         };
-        arguments.iter().any(|word| reads_file(word)).then_some(unlocked)
+        arguments.iter().any(reads_file).then_some(unlocked)
     })
 }
 

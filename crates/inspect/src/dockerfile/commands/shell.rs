@@ -47,10 +47,8 @@ pub(super) fn split(text: &str, escape: char, line: impl Fn(usize) -> usize) -> 
         match (quote, c) {
             (Some(end), c) if c == end => quote = None,
             (Some('"') | None, c) if c == escape || c == '\\' => {
-                if let Some((_, next)) = chars.next() {
-                    if next != '\n' {
-                        open.push(at, next);
-                    }
+                if let Some((_, next)) = chars.next().filter(|&(_, next)| next != '\n') {
+                    open.push(at, next);
                 }
             }
             (Some(_), c) => open.push(at, c),
