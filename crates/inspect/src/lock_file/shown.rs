@@ -17,7 +17,7 @@ pub(super) fn shown(lock: &LockFile) -> String {
         let open = if finding.problem.leaves_open() { "open" } else { "note" };
         lines.push(format!("{open} {finding}"));
     }
-    lines.join("\n") + "\n"
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn edge(lock: &LockFile, edge: &Edge) -> String {

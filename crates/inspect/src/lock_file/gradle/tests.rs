@@ -63,13 +63,7 @@ fn versions_alone_pin_nothing() {
         open gradle.lockfile:2:1: `c:d`: no digest pins what is fetched
     "#]],
     );
-    check(
-        &[],
-        None,
-        expect![[r#"
-
-    "#]],
-    );
+    check(&[], None, expect![""]);
 }
 
 fn component(artifact: &str) -> String {
