@@ -347,7 +347,21 @@ impl Refusal {
     }
 }
 
-/// Cuts text from outside to what a message can show.
+/// Cuts text from outside to what a message can show, and takes users and passwords out of the addresses in it.
 pub(super) fn shorten(text: &str) -> String {
-    text.chars().take(200).collect()
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("://").filter(|_| out.len() < SHOWN_MAX) {
+        let authority = at + "://".len();
+        let end = rest[authority..].find(['/', '?', '#', ' ', '"', '\'']).map_or(rest.len(), |end| authority + end);
+        let host = rest[authority..end].rfind('@').map_or(authority, |before| authority + before + 1);
+        out.push_str(&rest[..authority]);
+        out.push_str(&rest[host..end]);
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out.chars().take(SHOWN_MAX).collect()
 }
+
+/// How much of a text from outside stands in a message, in characters.
+const SHOWN_MAX: usize = 200;

@@ -25,7 +25,7 @@ mod nested;
 
 use std::collections::BTreeMap;
 
-use super::document::{Map, Node, json};
+use super::document::{Map, json};
 use super::finding::{PackageProblem, Position, Reason, Refusal, shorten};
 use super::javascript::{self, Subject, is_package_name, origin};
 use super::pin::Origin;
@@ -160,11 +160,7 @@ fn scope(map: &Map) -> Result<Scope, Refusal> {
         (false, true, false) => Need::Optional,
         (false, false, false) => Need::Always,
     };
-    // Older packages have a list of engines, or a single text.
-    let language = match map.get("engines") {
-        Some(Node { value: super::document::Value::Map(engines), .. }) => engines.text("node")?.map(str::to_owned),
-        _ => None,
-    };
+    let language = engine(map);
     Ok(Scope {
         need,
         peer: map.flag("peer")?,
@@ -174,6 +170,11 @@ fn scope(map: &Map) -> Result<Scope, Refusal> {
         language,
         ..Scope::default()
     })
+}
+
+/// Returns the versions of node that it is for. What authors write there has any shape, so others are let pass.
+pub(super) fn engine(map: &Map) -> Option<String> {
+    map.map("engines").ok().flatten()?.text("node").ok().flatten().map(str::to_owned)
 }
 
 /// Turns directories into packages. Links are no packages, but lead to one.

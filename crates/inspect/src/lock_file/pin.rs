@@ -101,7 +101,8 @@ impl Artifact {
 /// What an artifact is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// The package, in one of its forms (a wheel for one machine, a source archive): any one of these will do.
+    /// The package, in one of its forms (a wheel for one machine, a source archive): any one of these will do. Only
+    /// Gradle's modules may need several at once.
     #[default]
     Package,
     /// A description that the package manager reads besides, and must have: `go.mod`, a POM, a Gradle module file.

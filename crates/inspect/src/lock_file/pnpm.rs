@@ -134,6 +134,7 @@ impl List {
                     return Err(subject.refuse(PackageProblem::Name));
                 }
                 let origin = match directories.contains(target.as_str()) {
+                    true if target == "." => Origin::Workspace(String::new()),
                     true => Origin::Workspace(target.clone()),
                     false => Origin::Path(target.clone()),
                 };
@@ -295,7 +296,7 @@ fn scope(map: &Map) -> Result<Scope, Refusal> {
         (false, true) => Need::Optional,
         (true, true) => Need::DevAndOptional,
     };
-    let language = map.map("engines")?.map(|engines| engines.scalar("node")).transpose()?.flatten().map(str::to_owned);
+    let language = super::npm::engine(map);
     Ok(Scope {
         need,
         os: map.texts("os")?,

@@ -197,6 +197,12 @@ fn finds_what_does_not_pin() {
         ]
     );
     assert!(!format!("{lock:?}").contains("secret"));
+    let branch = changed(
+        "git+https://github.com/rust-lang/log?branch=next%2F1#0123456789abcdef0123456789abcdef01234567",
+        "git+https://me:secret@h.org/a#main",
+    );
+    let error = parse("f", branch.as_bytes()).expect_err("no commit").to_string();
+    assert!(error.contains("`git+https://h.org/a#main` says no origin"), "{error}");
     assert_eq!(lock.open().count(), 0);
 }
 

@@ -33,6 +33,9 @@ pub(super) fn parse(reading: &mut Reading<'_>, text: &str) -> Result<Option<Stri
     Ok(Some(format.to_owned()))
 }
 
+/// How many patches may lie on each other.
+const PATCHES_MAX: usize = 8;
+
 #[derive(Default)]
 struct List {
     /// Packages by each descriptor.
@@ -64,10 +67,9 @@ impl List {
         if !is_package_name(name) {
             return Err(malformed());
         }
-        if let Some(below) = reference.strip_prefix("patch:") {
+        if reference.starts_with("patch:") {
             // The package itself stands in the file as well; the patch is yarn's own or a file of the project.
-            let below = below.split('#').next().unwrap_or_default();
-            self.patched.push((node.at, descriptors, percent_decoded(below).ok_or_else(malformed)?));
+            self.patched.push((node.at, descriptors, below_patches(resolution).ok_or_else(malformed)?));
             return Ok(());
         }
         let package = package(reading, Subject { at: node.at, name }, reference, map, cache_key)?;
@@ -171,6 +173,18 @@ fn pin(checksum: &str, cache_key: Option<&str>) -> Result<Pin, PackageProblem> {
     let (key, hex) = checksum.split_once('/').map_or((cache_key, checksum), |(key, hex)| (Some(key), hex));
     let digest = Digest::from_parts("sha512", hex).map_err(|_| PackageProblem::Digest(shorten(checksum)))?;
     Ok(Pin::YarnZip { cache_key: key.map(str::to_owned), digest })
+}
+
+/// Returns the locator of what is patched, perhaps several times: `a@patch:a@npm%3A1.0.0#x.patch` is `a@npm:1.0.0`.
+fn below_patches(locator: &str) -> Option<String> {
+    let mut locator = locator.to_owned();
+    for _ in 0..PATCHES_MAX {
+        match split_name(&locator)?.1.strip_prefix("patch:") {
+            Some(below) => locator = percent_decoded(below.split('#').next().unwrap_or_default())?,
+            None => return Some(locator),
+        }
+    }
+    None
 }
 
 fn percent_decoded(text: &str) -> Option<String> {

@@ -163,6 +163,10 @@ fn reads_what_comes_from_elsewhere() {
             open yarn.lock:1:1: the checksums are those of yarn's own zips, so none stands for what is fetched
         "#]],
     );
+    let twice =
+        "  version: 2.0.0\n  resolution: \"a@patch:a@patch%3Aa@npm%253A1.0.0%23x.patch#y.patch::version=1.0.0\"\n";
+    let text = format!("{}\n\"a@patch:a\":\n{twice}", berry("a@npm:1.0.0", "resolution: \"a@npm:1.0.0\""));
+    assert_eq!(parse("f", text.as_bytes()).expect("sound").packages.len(), 1, "a patched package is the one below");
     check(
         &berry("a@portal:../a", "resolution: \"a@portal:../a::locator=x\""),
         expect![[r#"
