@@ -204,6 +204,9 @@ pub enum Reason {
     /// A here-document without its last line.
     #[error("the here-document `{0}` has no end")]
     Heredoc(String),
+    /// A here-document whose name is no plain word.
+    #[error("`{0}` begins a here-document whose name is no plain word")]
+    HeredocName(String),
     /// No `FROM`, or something else before the first.
     #[error("a stage begins with `FROM`, and only `ARG` may stand before the first")]
     Stage,
@@ -229,8 +232,7 @@ fn read(bytes: &[u8], file: &str) -> Result<Dockerfile, Refusal> {
         (line, Reason::Encoding)
     })?;
     let source = lines::read(text.strip_prefix('\u{feff}').unwrap_or(text))?;
-    let instructions =
-        source.lines.iter().map(|line| instruction::of(line, source.escape)).collect::<Result<Vec<_>, _>>()?;
+    let instructions = source.lines.iter().map(instruction::of).collect::<Result<Vec<_>, _>>()?;
     let mut images = Vec::new();
     let syntax = source.syntax.map(|(line, text)| Image { line, name: Name::parse(&text) });
     images.extend(syntax.clone());

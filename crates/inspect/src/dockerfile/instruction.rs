@@ -147,14 +147,14 @@ impl Keyword {
     }
 }
 
-pub(super) fn of(logical: &Logical, escape: char) -> Result<Instruction, Refusal> {
+pub(super) fn of(logical: &Logical) -> Result<Instruction, Refusal> {
     let text = logical.text.as_str();
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
     let keyword = Keyword::parse(&text[..end]).ok_or((logical.line, Reason::Keyword(shorten(&text[..end]))))?;
     let mut rest = text[end..].trim_start();
     let mut flags = Vec::new();
     while keyword.has_flags() && rest.starts_with("--") {
-        let (word, after) = flag_word(rest, escape);
+        let (word, after) = flag_word(rest);
         rest = after.trim_start();
         if word == "--" {
             break;
@@ -169,7 +169,9 @@ pub(super) fn of(logical: &Logical, escape: char) -> Result<Instruction, Refusal
     let offset = text.len() - rest.len();
     let starts: Vec<(usize, usize)> =
         logical.starts.iter().map(|&(start, line)| (start.saturating_sub(offset), line)).collect();
-    let list = if keyword.has_list() && rest.starts_with('[') { serde_json::from_str(rest).ok() } else { None };
+    // As in BuildKit, what follows the list is not looked at.
+    let list = || serde_json::Deserializer::from_str(rest).into_iter::<Vec<String>>().next()?.ok();
+    let list = if keyword.has_list() && rest.starts_with('[') { list() } else { None };
     Ok(Instruction {
         keyword,
         flags,
@@ -180,8 +182,9 @@ pub(super) fn of(logical: &Logical, escape: char) -> Result<Instruction, Refusal
     })
 }
 
-/// Splits off a flag; its value may be quoted, and the quotes are taken off.
-fn flag_word(text: &str, escape: char) -> (String, &str) {
+/// Splits off a flag; its value may be quoted, and the quotes are taken off. Here BuildKit takes a backslash whatever
+/// `# escape=` says.
+fn flag_word(text: &str) -> (String, &str) {
     let mut word = String::new();
     let mut quote: Option<char> = None;
     let mut chars = text.char_indices();
@@ -190,7 +193,7 @@ fn flag_word(text: &str, escape: char) -> (String, &str) {
             (None, c) if c.is_whitespace() => return (word, &text[at..]),
             (None, '"' | '\'') => quote = Some(c),
             (Some(open), c) if c == open => quote = None,
-            (_, c) if c == escape => word.extend(chars.next().map(|(_, next)| next)),
+            (_, '\\') => word.extend(chars.next().map(|(_, next)| next)),
             (_, c) => word.push(c),
         }
     }

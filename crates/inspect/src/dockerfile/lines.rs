@@ -32,7 +32,7 @@ pub(super) fn read(text: &str) -> Result<Source, Refusal> {
         }
         let (mut logical, next) = joined(&physical, at, source.escape);
         at = next;
-        for open in openers(&logical.text, source.escape) {
+        for open in openers(&logical.text, source.escape).map_err(|reason| (logical.line, reason))? {
             let (heredoc, next) = heredoc(&physical, at, open)?;
             logical.heredocs.push(heredoc);
             at = next;
@@ -119,32 +119,38 @@ struct Opener {
 }
 
 /// Finds here-documents in instructions that can have them, perhaps behind `ONBUILD`.
-fn openers(text: &str, escape: char) -> Vec<Opener> {
+fn openers(text: &str, escape: char) -> Result<Vec<Opener>, Reason> {
     let mut words = text.split_ascii_whitespace();
     let mut keyword = words.next().unwrap_or_default().to_ascii_uppercase();
     if keyword == "ONBUILD" {
         keyword = words.next().unwrap_or_default().to_ascii_uppercase();
     }
     if !matches!(keyword.as_str(), "RUN" | "COPY" | "ADD") || !text.contains("<<") {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    bare_words(text, escape).iter().filter_map(|word| opener(word)).collect()
+    // With a quote left open BuildKit finds none, so what follows are instructions.
+    bare_words(text, escape).unwrap_or_default().iter().filter_map(|word| opener(word)).collect()
 }
 
-fn opener(word: &str) -> Option<Opener> {
+/// Reads a word that may begin a here-document. A name that is more than letters, once its quotes are off, is refused: it
+/// would take a shell to know where such a document ends, and to guess is to read its text as instructions.
+fn opener(word: &str) -> Option<Result<Opener, Reason>> {
     let rest = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
     let (strips_tabs, name) = rest.strip_prefix('-').map_or((false, rest), |name| (true, name));
-    if name.contains('<') {
+    if name.is_empty() || name.contains('<') {
         return None;
     }
     let quoted = ['"', '\''].iter().find_map(|&quote| name.strip_prefix(quote)?.strip_suffix(quote));
     let name = quoted.unwrap_or(name);
-    let good = !name.is_empty() && !name.contains(['"', '\'', ' ']);
-    good.then(|| Opener { name: name.to_owned(), strips_tabs })
+    let good = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\'' | '\\' | '`' | '$');
+    Some(match !name.is_empty() && name.chars().all(good) {
+        true => Ok(Opener { name: name.to_owned(), strips_tabs }),
+        false => Err(Reason::HeredocName(shorten(word))),
+    })
 }
 
-/// Splits at spaces outside of quotes, and keeps the quotes.
-fn bare_words(text: &str, escape: char) -> Vec<String> {
+/// Splits at spaces outside of quotes, and keeps the quotes; `None` if one is not closed.
+fn bare_words(text: &str, escape: char) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quote: Option<char> = None;
@@ -169,7 +175,7 @@ fn bare_words(text: &str, escape: char) -> Vec<String> {
         word.push(c);
     }
     words.extend((!word.is_empty()).then_some(word));
-    words
+    quote.is_none().then_some(words)
 }
 
 fn heredoc(physical: &[&str], first: usize, open: Opener) -> Result<(Heredoc, usize), Refusal> {

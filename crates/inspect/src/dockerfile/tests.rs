@@ -204,6 +204,7 @@ fn refuses_what_is_malformed() {
     refused("FROM a as", expect!["Dockerfile:1: `FROM` cannot have `a as`: expected `IMAGE` or `IMAGE AS NAME`"]);
     refused("FROM a\nFORM b", expect!["Dockerfile:2: `FORM` is no instruction"]);
     refused("FROM a\nRUN <<EOF\nx\n EOF", expect!["Dockerfile:2: the here-document `EOF` has no end"]);
+    refused("FROM a\nRUN cat <<'A B'\nx\nA B", expect!["Dockerfile:2: `<<'A B'` begins a here-document whose name is no plain word"]);
     refused("# escape=x\nFROM a", expect!["Dockerfile:1: `# escape=x` is no parser directive that can stand here"]);
     refused(
         "# escape=`\n# Escape=`\nFROM a",
@@ -225,6 +226,16 @@ fn reads_the_other_escape_and_windows_lines() {
     assert_eq!(file.instructions[1].arguments, Arguments::Text("dir C:\\   && x".to_owned()));
     assert_eq!(parsed("#!/usr/bin/env x\n# syntax=a/b:1\nFROM scratch").syntax.map(|image| image.line), Some(2));
     assert_eq!(parsed("FROM a\n# syntax=a/b:1").syntax, None);
+    assert_eq!(
+        parsed("FROM a\nCOPY <<EOF /'\nUSER b").instructions.len(),
+        3,
+        "a quote left open begins no here-document"
+    );
+    let flag = parsed("# escape=`\nFROM a\nCOPY --from=a\\b / /").instructions.pop().expect("two");
+    assert_eq!(flag.flag("from"), Some("ab"), "in flags a backslash escapes whatever else does");
+    let list = |text: &str| parsed(&format!("FROM a\nCMD {text}")).instructions.pop().expect("two").arguments;
+    assert_eq!(list("[\"x\"] # more"), Arguments::List(vec!["x".to_owned()]), "as BuildKit's decoder stops");
+    assert_eq!(list("[\"x\", 1]"), Arguments::Text("[\"x\", 1]".to_owned()));
 }
 
 #[test]
