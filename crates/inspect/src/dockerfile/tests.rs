@@ -204,7 +204,10 @@ fn refuses_what_is_malformed() {
     refused("FROM a as", expect!["Dockerfile:1: `FROM` cannot have `a as`: expected `IMAGE` or `IMAGE AS NAME`"]);
     refused("FROM a\nFORM b", expect!["Dockerfile:2: `FORM` is no instruction"]);
     refused("FROM a\nRUN <<EOF\nx\n EOF", expect!["Dockerfile:2: the here-document `EOF` has no end"]);
-    refused("FROM a\nRUN cat <<'A B'\nx\nA B", expect!["Dockerfile:2: `<<'A B'` begins a here-document whose name is no plain word"]);
+    refused(
+        "FROM a\nRUN cat <<'A B'\nx\nA B",
+        expect!["Dockerfile:2: `<<'A B'` begins a here-document whose name is no plain word"],
+    );
     refused("# escape=x\nFROM a", expect!["Dockerfile:1: `# escape=x` is no parser directive that can stand here"]);
     refused(
         "# escape=`\n# Escape=`\nFROM a",

@@ -64,7 +64,7 @@ pub fn parse(
         reading.turn_to(input.file);
         place(&mut reading, &vendored, &mut positions).map_err(|refusal| refusal.in_file(input.file))?;
     }
-    Ok(reading.finish(module.go))
+    reading.finish(module.go)
 }
 
 /// Parses a `go.mod` alone; `file` is its name in messages.

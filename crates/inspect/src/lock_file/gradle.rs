@@ -66,7 +66,7 @@ pub fn parse(states: &[Input<'_>], verification: Option<Input<'_>>) -> Result<Lo
             reading.found(at, &name, Problem::NoDigest);
         }
     }
-    Ok(reading.finish(None))
+    reading.finish(None)
 }
 
 /// Packages by group, artifact and version.

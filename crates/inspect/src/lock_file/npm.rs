@@ -29,7 +29,7 @@ use super::document::{Map, json};
 use super::finding::{PackageProblem, Position, Reason, Refusal, shorten};
 use super::javascript::{self, Subject, is_package_name, origin};
 use super::pin::Origin;
-use super::reading::{Digests, Reading, read};
+use super::reading::{Digests, Reading, read, room};
 use super::{Edge, Kind, LockFile, LockFileError, Locked, Need, Scope};
 
 /// The longest path of a directory in the file: what can be made on Linux at all.
@@ -100,6 +100,7 @@ fn flat(root: &Map) -> Result<Vec<Entry<'_>>, Refusal> {
     let mut members: Vec<&str> = Vec::new();
     for (place, node) in packages.map("packages")?.iter() {
         let map = node.map(place)?;
+        room(entries.len(), node.at)?;
         if place.len() > PLACE_MAX || place.split('/').count() > PLACE_PARTS_MAX {
             return Err(Refusal::package(node.at, place, PackageProblem::Name));
         }

@@ -12,6 +12,9 @@ use super::{Kind, LockFile, LockFileError, Locked, NAME_MAX, PACKAGES_MAX, VERSI
 /// The longest address.
 const URL_MAX: usize = 4096;
 
+/// How many findings a lock file may have: two for each package.
+const FINDINGS_MAX: usize = 2 * PACKAGES_MAX;
+
 /// One lock file while it is read.
 pub(super) struct Reading<'a> {
     kind: Kind,
@@ -31,7 +34,7 @@ pub(super) fn read<'a>(
     let format = super::document::text_of(bytes)
         .and_then(|text| read(&mut reading, text))
         .map_err(|refusal| refusal.in_file(file))?;
-    Ok(reading.finish(format))
+    reading.finish(format)
 }
 
 impl<'a> Reading<'a> {
@@ -44,20 +47,26 @@ impl<'a> Reading<'a> {
         self.file = file;
     }
 
-    pub(super) fn finish(self, format: Option<String>) -> LockFile {
-        LockFile { kind: self.kind, format, packages: self.packages, findings: self.findings }
+    pub(super) fn finish(self, format: Option<String>) -> Result<LockFile, LockFileError> {
+        if self.findings.len() > FINDINGS_MAX {
+            // To leave some out could leave out those that count.
+            let reason = Reason::TooMany { what: "findings", max: FINDINGS_MAX };
+            return Err(Refusal::new(Position::START, reason).in_file(self.file));
+        }
+        Ok(LockFile { kind: self.kind, format, packages: self.packages, findings: self.findings })
     }
 
     /// Adds a package and returns its position.
     pub(super) fn push(&mut self, at: Position, package: Locked) -> Result<usize, Refusal> {
-        if self.packages.len() == PACKAGES_MAX {
-            return Err(Refusal::new(at, Reason::TooMany { what: "packages", max: PACKAGES_MAX }));
-        }
+        room(self.packages.len(), at)?;
         self.packages.push(package);
         Ok(self.packages.len() - 1)
     }
 
     pub(super) fn found(&mut self, at: Position, package: &str, problem: Problem) {
+        if self.findings.len() > FINDINGS_MAX {
+            return;
+        }
         let package = Some(package).filter(|name| !name.is_empty()).map(shorten);
         self.findings.push(Finding { kind: self.kind, file: self.file.to_owned(), at, package, problem });
     }
@@ -97,6 +106,14 @@ impl<'a> Reading<'a> {
         }
         digests.pins.into_iter().map(Pin::Bytes).collect()
     }
+}
+
+/// Refuses a package more than a file may have.
+pub(super) fn room(held: usize, at: Position) -> Result<(), Refusal> {
+    if held < PACKAGES_MAX {
+        return Ok(());
+    }
+    Err(Refusal::new(at, Reason::TooMany { what: "packages", max: PACKAGES_MAX }))
 }
 
 /// How many packages of a lock file may have one name: each is looked at for each dependency on it.

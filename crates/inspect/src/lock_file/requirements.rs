@@ -30,19 +30,18 @@ use lines::Token;
 pub fn parse(file: &str, bytes: &[u8]) -> Result<LockFile, LockFileError> {
     read(Kind::Requirements, file, bytes, |reading, text| {
         let mut seen = BTreeSet::new();
-        for line in lines::logical(text)? {
+        lines::each(text, |line| {
             let tokens = line.tokens();
-            let Some(first) = tokens.first().copied() else { continue };
+            let Some(first) = tokens.first().copied() else { return Ok(()) };
             if first.text.starts_with('-') {
-                option(reading, &tokens)?;
-                continue;
+                return option(reading, &tokens);
             }
-            let Some(package) = requirement(reading, first.at, &tokens)? else { continue };
+            let Some(package) = requirement(reading, first.at, &tokens)? else { return Ok(()) };
             if !seen.insert((normalized(&package.name), package.version.clone(), package.scope.marker.clone())) {
                 return Err(Refusal::package(first.at, &package.name, PackageProblem::Twice));
             }
-            reading.push(first.at, package)?;
-        }
+            reading.push(first.at, package).map(|_| ())
+        })?;
         Ok(None)
     })
 }

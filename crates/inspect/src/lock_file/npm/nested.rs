@@ -4,7 +4,7 @@ use super::Entry;
 use super::scope;
 use crate::lock_file::document::{Map, Node, Value};
 use crate::lock_file::finding::{Position, Refusal};
-use crate::lock_file::reading::is_version;
+use crate::lock_file::reading::{is_version, room};
 
 pub(super) fn entries(root: &Map) -> Result<Vec<Entry<'_>>, Refusal> {
     let mut entries = Vec::new();
@@ -33,6 +33,7 @@ fn walk<'a>(map: &'a Map, place: &str, entries: &mut Vec<Entry<'a>>) -> Result<(
             "" => format!("node_modules/{name}"),
             place => format!("{place}/node_modules/{name}"),
         };
+        room(entries.len(), node.at)?;
         entries.push(entry(node, held, below.clone())?);
         walk(held, &below, entries)?;
     }

@@ -189,6 +189,20 @@ fn refuses_what_is_malformed() {
 }
 
 #[test]
+fn has_limits() {
+    let names = |what: &str| {
+        (0..50_001).map(|index| format!("\"{what}{index}\":{{\"version\":\"1.0.0\"}}")).collect::<Vec<_>>().join(",")
+    };
+    for text in [
+        format!("{{\"lockfileVersion\":3,\"packages\":{{{}}}}}", names("node_modules/a")),
+        format!("{{\"lockfileVersion\":1,\"dependencies\":{{{}}}}}", names("a")),
+    ] {
+        let error = parse("f", text.as_bytes()).expect_err("too many").to_string();
+        assert!(error.ends_with("the file has more packages than the 50000 allowed"), "{error}");
+    }
+}
+
+#[test]
 fn survives_mutation() {
     for (seed, text) in [(1, V1), (2, V3)] {
         Mutator::new(seed).each(1500, text.as_bytes(), |bytes| {

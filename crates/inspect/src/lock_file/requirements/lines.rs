@@ -2,6 +2,9 @@
 
 use crate::lock_file::finding::{Position, Reason, Refusal};
 
+/// The longest logical line: a thousand hashes have some 90 kB.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
 /// A logical line and where each of its physical lines begins in it.
 pub(super) struct Logical {
     text: String,
@@ -40,9 +43,8 @@ impl Logical {
     }
 }
 
-/// Joins lines that end in a backslash. A line that is all comment ends what was begun.
-pub(super) fn logical(text: &str) -> Result<Vec<Logical>, Refusal> {
-    let mut out = Vec::new();
+/// Joins lines that end in a backslash, and calls `take` with each. A line that is all comment ends what was begun.
+pub(super) fn each(text: &str, mut take: impl FnMut(Logical) -> Result<(), Refusal>) -> Result<(), Refusal> {
     let mut open: Option<Logical> = None;
     for (index, line) in text.split('\n').enumerate() {
         let number = index + 1;
@@ -58,12 +60,15 @@ pub(super) fn logical(text: &str) -> Result<Vec<Logical>, Refusal> {
         }
         logical.starts.push((logical.text.len(), number, skipped.min(line.len())));
         logical.text.push_str(stripped);
-        if !goes_on {
-            out.extend(open.take());
+        if logical.text.len() > LINE_BYTES_MAX {
+            let at = Position { line: number, column: 1 };
+            return Err(Refusal::new(at, Reason::TooMany { what: "bytes in a line", max: LINE_BYTES_MAX }));
+        }
+        if !goes_on && let Some(logical) = open.take() {
+            take(logical)?;
         }
     }
-    out.extend(open);
-    Ok(out)
+    open.map_or(Ok(()), take)
 }
 
 /// pip cuts lines where Python's `splitlines` does: at characters that look like nothing or like a space.

@@ -169,6 +169,16 @@ fn refuses_what_is_malformed() {
 }
 
 #[test]
+fn has_limits() {
+    let error = |text: &str| parse("f", text.as_bytes()).expect_err("too many").to_string();
+    assert_eq!(error(&"a\n".repeat(100_001)), "f:1:1: the file has more findings than the 100000 allowed");
+    assert_eq!(
+        error(&"a \\\n".repeat(600_000)),
+        "f:524289:1: the file has more bytes in a line than the 1048576 allowed"
+    );
+}
+
+#[test]
 fn survives_mutation() {
     for (seed, text) in [(1, EXPORTED), (2, NASTY)] {
         Mutator::new(seed).each(2000, text.as_bytes(), |bytes| {

@@ -6,7 +6,7 @@ use super::split_name;
 use crate::lock_file::Edge;
 use crate::lock_file::finding::{PackageProblem, Position, Reason, Refusal, shorten};
 use crate::lock_file::javascript::{Subject, is_package_name, locked, origin};
-use crate::lock_file::reading::{Digests, Reading};
+use crate::lock_file::reading::{Digests, Reading, room};
 
 /// One block as it stands.
 #[derive(Default)]
@@ -88,6 +88,7 @@ fn blocks(text: &str) -> Result<Vec<Block>, Refusal> {
         let words = words(content).ok_or_else(refuse)?;
         match (indent, &words[..], blocks.last_mut()) {
             (0, [descriptors @ .., end], _) if end == ":" && !descriptors.is_empty() => {
+                room(blocks.len(), at)?;
                 let descriptors = descriptors.iter().filter(|word| *word != ",").cloned().collect();
                 blocks.push(Block { line: index + 1, descriptors, ..Block::default() });
                 group = None;

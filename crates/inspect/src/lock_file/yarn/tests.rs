@@ -247,6 +247,12 @@ fn refuses_what_is_malformed() {
 }
 
 #[test]
+fn has_limits() {
+    let error = parse("f", "a@1:\n".repeat(50_001).as_bytes()).expect_err("too many").to_string();
+    assert_eq!(error, "f:50001:1: the file has more packages than the 50000 allowed");
+}
+
+#[test]
 fn survives_mutation() {
     for (seed, text) in [(1, CLASSIC), (2, BERRY)] {
         Mutator::new(seed).each(1000, text.as_bytes(), |bytes| {
