@@ -13,6 +13,9 @@ use attest::predicate::{Predicate, TABLE};
 use attest::sample::{self, Scene};
 use wire::digest::Digest;
 
+#[path = "lock_files.rs"]
+mod lock_files;
+
 /// A parser to fuzz.
 pub(crate) struct Target {
     /// What it is called on the command line.
@@ -46,7 +49,15 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "tree-manifest", seeds: tree_manifests, run: tree_manifest },
     Target { name: "archive", seeds: archives, run: archive },
     Target { name: "elf", seeds: elves, run: elf },
-    Target { name: "cargo-lock", seeds: cargo_locks, run: cargo_lock },
+    Target { name: "cargo-lock", seeds: lock_files::cargo_seeds, run: lock_files::cargo },
+    Target { name: "npm-lock", seeds: lock_files::npm_seeds, run: lock_files::npm },
+    Target { name: "pnpm-lock", seeds: lock_files::pnpm_seeds, run: lock_files::pnpm },
+    Target { name: "yarn-lock", seeds: lock_files::yarn_seeds, run: lock_files::yarn },
+    Target { name: "requirements", seeds: lock_files::requirements_seeds, run: lock_files::requirements },
+    Target { name: "python-lock", seeds: lock_files::python_seeds, run: lock_files::python },
+    Target { name: "go-lock", seeds: lock_files::go_seeds, run: lock_files::go },
+    Target { name: "java-lock", seeds: lock_files::java_seeds, run: lock_files::java },
+    Target { name: "dockerfile", seeds: lock_files::dockerfile_seeds, run: lock_files::dockerfile },
     Target { name: "assay-toml", seeds: specs, run: spec },
     Target { name: "assay-lock", seeds: locks, run: lock },
     Target { name: "policy", seeds: policies, run: policy },
@@ -503,23 +514,6 @@ fn elves() -> Vec<Vec<u8>> {
 fn elf(bytes: &[u8]) {
     if let Ok(elf) = inspect::elf::parse("fuzzed", bytes) {
         assert!(inspect::elf::is_elf(bytes) && elf.needed.len() <= inspect::elf::LIBRARIES_MAX);
-    }
-}
-
-fn cargo_locks() -> Vec<Vec<u8>> {
-    lines(&[
-        include_str!("../../examples/greeter/Cargo.lock"),
-        "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"0.1.0\"\ndependencies = [\n \"b\",\n]\n\n[[package]]\nname = \"b\"\n\
-         version = \"0.1.0\"\nsource = \"git+https://example.org/b?branch=main#4c1f0a9be2d7738c5d1e0b6f9a3c2d4e5f607182\"\n",
-    ])
-}
-
-fn cargo_lock(bytes: &[u8]) {
-    if let Ok(lock) = inspect::lock_file::cargo::parse("Cargo.lock", bytes) {
-        for package in &lock.packages {
-            let _named = (package.purl.to_string(), package.origin.digests().count());
-            assert!(package.dependencies.iter().all(|dependency| dependency.to < lock.packages.len()));
-        }
     }
 }
 

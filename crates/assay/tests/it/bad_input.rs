@@ -86,7 +86,7 @@ fn a_key_whose_time_has_not_come_signs_nothing_that_counts() {
     let place = Place::new("not-yet");
     let project = small(&place);
     assert_eq!(place.json(&project, 0, &["verify", "small"])["result"], "pass");
-    let size = place.json(&project, 0, &["admin", "status"])["size"].clone();
+    let size = || place.json(&project, 0, &["admin", "status"])["size"].clone();
     let file = place.home().join("trust.json");
     let good = fs::read_to_string(&file).expect("trust.json");
     let mut trust: serde_json::Value = serde_json::from_str(&good).expect("JSON");
@@ -95,16 +95,22 @@ fn a_key_whose_time_has_not_come_signs_nothing_that_counts() {
             identity["validFrom"] = "2999-01-01T00:00:00Z".into();
         }
     }
-    fs::write(&file, trust.to_string()).expect("a file");
+    // An administrator changes the trust root, and says so.
+    let change = |text: &str| {
+        fs::write(&file, text).expect("a file");
+        place.json(&project, 0, &["admin", "accept"]);
+    };
+    change(&trust.to_string());
+    let before = size();
     // What the builder said is not read at all, so the artifact is not known by it: the question is open.
     for question in [&["verify", "small"][..], &["gate", "small", "--env", "production"]] {
         assert_eq!(place.json(&project, 2, question)["error"]["code"], "ref-unknown");
     }
     let error = place.json(&project, 2, &["build", "--again"]);
     assert!(error["error"]["message"].as_str().expect("a message").contains("is accepted from 2999"), "{error}");
-    fs::write(&file, good).expect("a file");
+    assert_eq!(size(), before, "nothing was logged meanwhile");
+    change(&good);
     assert_eq!(place.json(&project, 0, &["verify", "small"])["result"], "pass");
-    assert_eq!(place.json(&project, 0, &["admin", "status"])["size"], size, "nothing was logged meanwhile");
 }
 
 /// kill -9 in the middle of a build: nothing is left running, and the same command works.
