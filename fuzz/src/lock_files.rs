@@ -3,8 +3,12 @@
 //! What is asserted of each: edges lead to packages of the file, names can be printed as package URLs and read again, and
 //! whatever is left open has a hint.
 
-use inspect::lock_file::{LockFile, LockFileError, cargo as cargo_lock, maven, npm as npm_lock, pipfile, pnpm as pnpm_lock};
-use inspect::lock_file::{go as go_lock, gradle, poetry, pylock, requirements as requirements_file, uv, yarn as yarn_lock};
+use inspect::lock_file::{
+    LockFile, LockFileError, cargo as cargo_lock, maven, npm as npm_lock, pipfile, pnpm as pnpm_lock,
+};
+use inspect::lock_file::{
+    go as go_lock, gradle, poetry, pylock, requirements as requirements_file, uv, yarn as yarn_lock,
+};
 
 const FILE: &str = "fuzzed";
 
