@@ -212,7 +212,7 @@ pub fn normalise(
     settings: &Settings,
     out: &mut dyn Write,
 ) -> Result<Report, NormaliseError> {
-    let mut report = Report::new(kind);
+    let mut report = Report::empty(kind);
     let size = input.seek(io::SeekFrom::End(0)).map_err(NormaliseError::Read)?;
     input.rewind().map_err(NormaliseError::Read)?;
     if size > settings.limits.bytes_max {

@@ -29,3 +29,5 @@ mod mishaps;
 mod levels;
 
 mod deploying;
+
+mod normalise;

@@ -62,7 +62,7 @@ fn inner(
     encoder: &'static str,
 ) -> Result<Vec<u8>, NormaliseError> {
     let mut tar = Vec::with_capacity(content.len());
-    let mut changed = Report::new(Kind::Tar);
+    let mut changed = Report::empty(Kind::Tar);
     tar::normalise(&mut Cursor::new(content), order, settings, &mut tar, &mut changed)?;
     if !changed.changes.is_empty() && !settings.recompress {
         return Err(NormaliseError::Recompress { path: report.kind.name().to_owned(), encoder });

@@ -84,7 +84,7 @@ fn member(
             _ => Err(NormaliseError::damaged(at, name, "no member of a Debian package")),
         };
     };
-    let mut inner = Report::new(Kind::Tar);
+    let mut inner = Report::empty(Kind::Tar);
     let mut new = Vec::new();
     let mut old = Cursor::new(content.as_slice());
     let done = match compression {

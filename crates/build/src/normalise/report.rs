@@ -54,7 +54,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(kind: Kind) -> Report {
+    /// A report without changes.
+    pub fn empty(kind: Kind) -> Report {
         Report { kind, changes: Changes::default(), notes: Vec::new() }
     }
 
