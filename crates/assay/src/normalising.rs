@@ -1,11 +1,15 @@
-//! Normalising files: read, write beside, and let the new bytes count only when all of them are there.
+//! Normalising files: read, write beside, and let the new bytes count only when all of them are there; for the command, and
+//! for the artifacts of a build.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use build::normalise::{self, HEAD_BYTES, Kind, NormaliseError, Report, Settings};
+use build::plan::{Planned, WORKSPACE};
+use sandbox::outcome::{Collected, CollectedKind};
 use serde_json::{Value, json};
+use wire::digest::Digest;
 
 use crate::error::{Context as _, Failure, Result};
 use crate::machine;
@@ -41,6 +45,45 @@ impl Drop for Pending {
             let _left = fs::remove_file(beside); // its name tells whose it is
         }
     }
+}
+
+/// What was done to each artifact that a plan normalises: its path in the workspace, and the report.
+pub(crate) type Normalised = Vec<(String, Report)>;
+
+/// Normalises what a build left, before anything of it is kept or packed, and notes the new digests. An artifact that must
+/// be normal already and is not is an honest no.
+pub(crate) fn collected(planned: &Planned, directory: &Path, collected: &mut [Collected]) -> Result<Normalised> {
+    let epoch = u32::try_from(planned.settings.epoch_unix_s)
+        .context("normalise", "the build's epoch does not fit into 32 bits of seconds")?;
+    let mut done = Vec::new();
+    for file in &planned.normalise {
+        let inside = format!("{WORKSPACE}/{}", file.path);
+        let Some(artifact) = collected.iter_mut().find(|artifact| artifact.path == inside) else { continue };
+        let CollectedKind::File { digest, size, .. } = &mut artifact.kind else { continue };
+        let path = directory.join(inside.trim_start_matches('/'));
+        let kind = kind_of(&path, file.kind.as_deref().and_then(Kind::named)).map_err(no)?;
+        let settings = Settings { recompress: file.recompress, ..Settings::at(epoch) };
+        if file.check {
+            let report = check(&path, kind, &settings).map_err(no)?;
+            if !report.changes.is_empty() {
+                let message = format!("an artifact is not in its normal form\n{}", text_of(&file.path, &report));
+                let hint = format!("have the build write it so, or take `check = true` from `{}`", file.path);
+                return Err(Failure::no("not-normal", message).hint(hint));
+            }
+            done.push((file.path.clone(), report));
+        } else {
+            done.push((file.path.clone(), prepare(&path, kind, &settings).map_err(no)?.replace()?));
+            let mut file = open(&path)?;
+            (*digest, *size) = Digest::of_reader(&mut file).context("normalise", "hashing the normal form")?;
+        }
+    }
+    Ok(done)
+}
+
+/// An artifact that is refused is the build's failure; one that could not be read is nobody's.
+fn no(failure: Failure) -> Failure {
+    let exit = if failure.code == "normalise" { failure.exit } else { 1 };
+    Failure { exit, ..failure }
 }
 
 /// Tells the kind of a file, if it was not said.
@@ -97,10 +140,12 @@ fn open(path: &Path) -> Result<File> {
 
 fn refused(path: &Path, error: &NormaliseError) -> Failure {
     let (code, hint) = match error {
-        NormaliseError::Unknown(_) => ("normalise-unknown", Some("say what it is: `assay normalise --kind KIND …`")),
+        NormaliseError::Unknown(_) => {
+            ("normalise-unknown", Some("say what it is: `--kind KIND`, or `kind` in `[[normalise]]`"))
+        }
         NormaliseError::Signed { .. } => ("normalise-signed", None),
         NormaliseError::Recompress { .. } => {
-            ("normalise-recompress", Some("allow it: `assay normalise --recompress …`"))
+            ("normalise-recompress", Some("allow it: `--recompress`, or `recompress = true` in `[[normalise]]`"))
         }
         NormaliseError::Read(cause) if cause.kind() == io::ErrorKind::NotFound => ("normalise", None),
         NormaliseError::Read(_) | NormaliseError::Write(_) => ("normalise", None),
@@ -130,6 +175,15 @@ pub(crate) fn json_of(path: &str, report: &Report) -> Value {
         "listed": listed.collect::<Vec<_>>(),
         "notes": report.notes,
     })
+}
+
+/// What was done to one file of a build, for people, from its report for programs: `made.tar: tar: mtime 2, order 1`.
+pub(crate) fn summary_of(json: &Value) -> String {
+    let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+    let fields = json["fields"].as_object().into_iter().flatten();
+    let fields: Vec<String> = fields.map(|(field, count)| format!("{field} {count}")).collect();
+    let fields = if fields.is_empty() { "nothing to change".to_owned() } else { fields.join(", ") };
+    format!("{}: {}: {fields}", text("path"), text("kind"))
 }
 
 /// One file's report for people.

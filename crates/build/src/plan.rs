@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use model::recipe::Settings;
+use model::recipe::{Normalise, Settings};
 use model::source::Source;
 use sandbox::plan::{Collect, Limits, Mount, PLAN_VERSION, Plan, Step};
 use serde::Serialize;
@@ -21,6 +21,7 @@ use wire::digest::Digest;
 use crate::cargo_config;
 use crate::inputs::{Inputs, InputsError};
 use crate::lock::Lock;
+use crate::normalise::NORMALISE_FORMAT;
 use crate::spec::{Artifact, Spec, Test};
 
 /// The project's directory inside.
@@ -58,6 +59,8 @@ pub struct Planned {
     pub plan: Plan,
     /// Digest of each tree that the plan names.
     pub trees: BTreeMap<String, Digest>,
+    /// What is put into its normal form after the steps.
+    pub normalise: Vec<Normalise>,
     /// Settings that can change the bytes of the output.
     pub settings: Settings,
 }
@@ -74,6 +77,7 @@ pub fn build(spec: &Spec, lock: &Lock, source: &Source) -> Planned {
     };
     planned.plan.steps = spec.steps.iter().map(step).collect();
     planned.plan.collect = spec.artifacts.iter().map(collect).collect();
+    planned.normalise = spec.normalise.iter().map(normalise).collect();
     planned
 }
 
@@ -107,12 +111,34 @@ impl Planned {
             trees: &'a BTreeMap<String, Digest>,
             tier: &'a str,
             output_format: u32,
+            // Absent without any, so that plans of former versions keep their digests.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            normalise: Vec<File<'a>>,
+        }
+        #[derive(Serialize)]
+        struct File<'a> {
+            path: &'a str,
+            kind: Option<&'a str>,
+            check: bool,
+            recompress: bool,
+            format: u32,
         }
         let canonical = Canonical {
             plan: &self.plan,
             trees: &self.trees,
             tier: &self.settings.tier,
             output_format: self.settings.output_format,
+            normalise: self
+                .normalise
+                .iter()
+                .map(|file| File {
+                    path: &file.path,
+                    kind: file.kind.as_deref(),
+                    check: file.check,
+                    recompress: file.recompress,
+                    format: file.format,
+                })
+                .collect(),
         };
         Digest::of(&wire::jcs::to_vec(&canonical))
     }
@@ -160,7 +186,7 @@ fn frame(lock: &Lock, source: &Source) -> Planned {
         collect: Vec::new(),
         limits: Limits::default(),
     };
-    Planned { plan, trees, settings }
+    Planned { plan, trees, normalise: Vec::new(), settings }
 }
 
 /// Returns the settings that a lock and a source lead to.
@@ -184,6 +210,16 @@ fn inside(relative: &str) -> String {
 
 fn collect(artifact: &Artifact) -> Collect {
     Collect { path: inside(&artifact.path), optional: false, after_failure: false }
+}
+
+fn normalise(file: &crate::spec::Normalise) -> Normalise {
+    Normalise {
+        path: file.path.clone(),
+        kind: file.kind.map(|kind| kind.name().to_owned()),
+        check: file.check,
+        recompress: file.recompress,
+        format: NORMALISE_FORMAT,
+    }
 }
 
 /// The variables of every step; nothing of the machine is in them.

@@ -46,7 +46,10 @@ use std::collections::BTreeMap;
 
 use wire::digest::Digest;
 
+use crate::normalise::Kind;
 use crate::problem::Problem;
+
+mod normalise;
 
 mod read;
 
@@ -95,6 +98,8 @@ pub struct Spec {
     pub steps: Vec<Step>,
     /// `[[artifact]]`, in order; at least one.
     pub artifacts: Vec<Artifact>,
+    /// `[[normalise]]`, for each artifact that one names, in the order of the artifacts.
+    pub normalise: Vec<Normalise>,
     /// `[image]`
     pub image: Option<Image>,
     /// `[[test]]`, in order.
@@ -170,6 +175,19 @@ pub struct Artifact {
     pub name: String,
     /// Path below the project's root.
     pub path: String,
+}
+
+/// `[[normalise]]`: an artifact that is put into its normal form after the steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Normalise {
+    /// Path of the artifact, below the project's root.
+    pub path: String,
+    /// The kind of archive; told from name and bytes when absent.
+    pub kind: Option<Kind>,
+    /// Whether the build fails when it is not in its normal form, in place of changing it.
+    pub check: bool,
+    /// Whether compressed data is written anew.
+    pub recompress: bool,
 }
 
 /// `[image]`: an OCI image made of artifacts.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::place::{Place, git};
 
 const EPOCH: &str = "--epoch=1700000000";
 
@@ -116,4 +116,66 @@ fn a_compiled_module_is_hashed_with_the_source_in_its_place() {
     fs::write(place.work().join("init.py"), "print(1)\n").expect("it is writable");
     let done = place.json(&place.work(), 0, &["normalise", file, EPOCH, "--pyc=checked"]);
     assert!(done["files"][0]["listed"][0]["to"].as_str().is_some_and(|to| to.starts_with("checked hash ")), "{done}");
+}
+
+/// A project whose step packs the time into a tar, with `keys` for it.
+fn project(place: &Place, keys: &str) -> PathBuf {
+    let project = place.work().join("project");
+    fs::create_dir_all(&project).expect("a directory");
+    let spec = format!(
+        r#"version = 1
+
+[project]
+name = "packed"
+owners = ["ada@example.org"]
+
+[base]
+packages = ["dash", "tar"]
+
+[build]
+cpus = 1
+
+[[step]]
+name = "pack"
+run = ["/bin/sh", "-c", "echo one > one; echo two > two; tar --format=posix -cf made-1.tar two one"]
+
+[[artifact]]
+name = "made"
+path = "made-1.tar"
+{keys}"#
+    );
+    fs::write(project.join("assay.toml"), spec).expect("assay.toml");
+    project
+}
+
+#[test]
+fn a_build_normalises_what_it_declares_and_then_repeats() {
+    let place = Place::new("normalised-build");
+    let project = self::project(&place, "");
+    git(&project, &["init", "--quiet"]);
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "-m", "packed"]);
+    place.assay(&project, &["lock"]).exits(0);
+    let built = place.json(&project, 1, &["build", "--again"]);
+    assert_eq!((&built["rebuilt"]["equal"], &built["normalised"]), (&false.into(), &Value::Array(Vec::new())));
+
+    self::project(&place, "\n[[normalise]]\npath = \"made-*.tar\"\n");
+    place.assay(&project, &["lock"]).exits(0);
+    let text = place.assay(&project, &["build", "--again"]).exits(0).stdout;
+    assert!(text.contains("normalised made-1.tar: tar: ") && text.contains(", equal: "), "{text}");
+    let cached = place.json(&project, 0, &["build", "--output", "out"]);
+    assert_eq!((&cached["cached"], &cached["normalised"]), (&true.into(), &Value::Null));
+    let epoch = git(&project, &["log", "-1", "--format=%ct"]);
+    let normal = place.json(&project, 0, &["normalise", "out/made", "--check", "--epoch", epoch.trim()]);
+    assert_eq!(normal["result"], "normal", "the artifact that was kept is the normal one");
+
+    self::project(&place, "\n[[normalise]]\npath = \"made-1.tar\"\ncheck = true\n");
+    place.assay(&project, &["lock"]).exits(0);
+    let error = &place.json(&project, 1, &["build"])["error"];
+    assert_eq!(error["code"], "not-normal", "{error}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("one mtime: ")), "{error}");
+
+    self::project(&place, "\n[[normalise]]\npath = \"made-1.tar\"\nkind = \"zip\"\n");
+    place.assay(&project, &["lock"]).exits(0);
+    assert_eq!(place.json(&project, 1, &["build"])["error"]["code"], "normalise-refused");
 }

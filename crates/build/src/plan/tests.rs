@@ -151,6 +151,14 @@ fn the_digest_covers_every_part() {
         change(&mut lock);
         build(&spec(), &lock, &source).digest()
     };
+    for keys in ["", "check = true\n", "recompress = true\n", "kind = \"tar\"\n"] {
+        let tables = format!("{text}\n[[normalise]]\npath = \"target/release/*\"\n{keys}");
+        let planned = build(&Spec::parse("assay.toml", tables.as_bytes()).expect(keys), &lock, &source);
+        digests.push(planned.digest());
+        let mut later = planned;
+        later.normalise[0].format += 1;
+        digests.push(later.digest());
+    }
     digests.push(other(&|lock| lock.cpus = 3));
     digests.push(other(&|lock| lock.tier = "T1".to_owned()));
     digests.push(other(&|lock| lock.output_format = 9));
@@ -198,4 +206,17 @@ fn a_project_without_cargo_has_no_configuration_of_it() {
     let planned = build(&spec(), &lock, &source("x", "Ada"));
     assert!(!planned.plan.mounts.iter().any(|mount| mount.target() == CARGO_CONFIG));
     assert_eq!(planned.plan.steps[0].variables["PATH"], "/usr/bin:/bin:/usr/sbin");
+}
+
+/// Builds that were stated before artifacts could be normalised are still found by their plan.
+#[test]
+fn a_plan_that_normalises_nothing_has_the_digest_of_former_versions() {
+    let planned = build(&spec(), &sample(), &source("x", "Ada"));
+    let canonical = serde_json::json!({
+        "plan": planned.plan,
+        "trees": planned.trees,
+        "tier": planned.settings.tier,
+        "outputFormat": planned.settings.output_format,
+    });
+    assert_eq!(planned.digest(), Digest::of(&wire::jcs::to_vec(&canonical)));
 }

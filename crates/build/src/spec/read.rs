@@ -58,7 +58,8 @@ pub(super) fn spec(file: &str, bytes: &[u8]) -> Result<Spec, Vec<Problem>> {
 
 /// Reads all sections, also after one failed. Whoever returns `None` has noted a problem.
 fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<Spec> {
-    let sections = ["version", "project", "base", "build", "step", "artifact", "image", "test", "environment"];
+    let sections =
+        ["version", "project", "base", "build", "step", "artifact", "normalise", "image", "test", "environment"];
     reader.keys(top, &sections);
     version(reader, top);
     let project = project(reader, top);
@@ -66,6 +67,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
     let build = build(reader, top);
     let steps = steps(reader, top);
     let artifacts = artifacts(reader, top);
+    let normalise = super::normalise::read(reader, top, artifacts.as_deref());
     let image = image(reader, top, artifacts.as_deref());
     let tests = tests(reader, top);
     let environments = environments(reader, top);
@@ -76,6 +78,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
         build: build?,
         steps: steps?,
         artifacts: artifacts?,
+        normalise: normalise?,
         image: image?,
         tests: tests?,
         environments: environments?,
@@ -441,7 +444,7 @@ fn checked_variables(reader: &mut Reader<'_>, map: BTreeMap<String, At<String>>)
     map.into_iter().map(|(name, value)| (name, value.value)).collect()
 }
 
-fn relative(reader: &mut Reader<'_>, path: At<String>) -> Option<String> {
+pub(super) fn relative(reader: &mut Reader<'_>, path: At<String>) -> Option<String> {
     let text = path.value.strip_prefix("./").unwrap_or(&path.value).trim_end_matches('/');
     let bad = text.contains(['\0', '\\'])
         || text.len() > model::tree::PATH_MAX
@@ -509,6 +512,6 @@ fn values(list: At<Vec<At<String>>>) -> Vec<String> {
     list.value.into_iter().map(|item| item.value).collect()
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(60).collect()
 }
