@@ -227,7 +227,11 @@ pub fn normalise(
         Kind::Zip | Kind::Jar | Kind::Wheel => zip::normalise(input, kind, settings, out, &mut report)?,
         Kind::Ar => ar::normalise(input, settings, out, &mut report)?,
         Kind::Deb => deb::normalise(input, settings, out, &mut report)?,
-        Kind::Rpm => return Err(rpm::refuse(&whole(input, settings)?)),
+        Kind::Rpm => {
+            let mut head = Vec::new();
+            input.take(rpm::HEAD_BYTES).read_to_end(&mut head).map_err(NormaliseError::Read)?;
+            return Err(rpm::refuse(&head));
+        }
         Kind::Pyc | Kind::Mo | Kind::Po | Kind::Javadoc | Kind::Png => {
             let mut bytes = whole(input, settings)?;
             in_place(&mut bytes, kind, settings, &mut report)?;

@@ -37,14 +37,46 @@ pub(super) fn normalise(
     report: &mut Report,
 ) -> Result<(), NormaliseError> {
     if !settings.recompress {
-        return rewrite(input, settings.limits.bytes_max, out, &mut io::sink(), report).map(drop);
+        let mut head = Head::default();
+        rewrite(input, settings.limits.bytes_max, out, &mut head, report)?;
+        return head.refuse_signed();
     }
     // Held in memory, since only the end tells whether the new bytes differ from the old.
     let max = settings.limits.memory_bytes_max;
     let (mut old, mut content) = (Vec::new(), Vec::new());
     let found = rewrite(input, max, &mut old, &mut content, report)?;
+    Head(content[..content.len().min(Head::BYTES)].to_vec()).refuse_signed()?;
     let new = again(&content, &old, found, "gzip", report)?;
     out.write_all(&new).map_err(NormaliseError::Write)
+}
+
+/// The first bytes of what was compressed.
+#[derive(Default)]
+struct Head(Vec<u8>);
+
+impl Head {
+    const BYTES: usize = 100;
+
+    /// A package of Alpine Linux is several gzip members, of which the first signs the bytes of the others.
+    fn refuse_signed(&self) -> Result<(), NormaliseError> {
+        if !self.0.starts_with(b".SIGN.") {
+            return Ok(());
+        }
+        let name = self.0.split(|&byte| byte == 0).next().unwrap_or_default();
+        Err(NormaliseError::Signed { path: String::from_utf8_lossy(name).into_owned() })
+    }
+}
+
+impl Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let wanted = bytes.len().min(Head::BYTES - self.0.len());
+        self.0.extend_from_slice(&bytes[..wanted]);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Compresses anew with the pinned encoder, after [`rewrite`] has given `old`.

@@ -92,7 +92,9 @@ pub const HEAD_BYTES: usize = 8 * 1024;
 pub fn detect(name: &str, head: &[u8]) -> Option<Kind> {
     let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+    // A start script may stand in front of a zip: then only the name says that one follows.
+    let script = head.starts_with(b"#!") && ends(&[".zip", ".pyz", ".whl", ".jar", ".war", ".ear"]);
+    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || script {
         return Some(match () {
             () if ends(&[".whl"]) => Kind::Wheel,
             () if ends(&[".jar", ".war", ".ear"]) => Kind::Jar,

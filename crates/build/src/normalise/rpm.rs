@@ -19,7 +19,13 @@ const SIGNATURES: [(u32, &str); 6] = [
 
 const LEAD_BYTES: usize = 96;
 
-/// Returns why a package is refused.
+/// How much of a package must be read to know it: the lead, and the entries of the signature header.
+pub(super) const HEAD_BYTES: u64 = 96 + 16 + 16 * ENTRIES_MAX;
+
+/// How many entries of a signature header are looked at; rpmbuild writes fewer than ten.
+const ENTRIES_MAX: u64 = 4096;
+
+/// Returns why a package is refused, from its first [`HEAD_BYTES`].
 pub(super) fn refuse(bytes: &[u8]) -> NormaliseError {
     if !bytes.starts_with(&[0xed, 0xab, 0xee, 0xdb]) {
         return NormaliseError::damaged(0, "", "no RPM package begins like this");
@@ -28,7 +34,7 @@ pub(super) fn refuse(bytes: &[u8]) -> NormaliseError {
     let (Some(0x8ead_e801), Some(count)) = (word(LEAD_BYTES), word(LEAD_BYTES + 8)) else {
         return NormaliseError::damaged(LEAD_BYTES as u64, "", "no signature header stands here");
     };
-    for index in 0..count.min(4096) as usize {
+    for index in 0..u64::from(count).min(ENTRIES_MAX) as usize {
         let Some(tag) = word(LEAD_BYTES + 16 + 16 * index) else {
             return NormaliseError::damaged(bytes.len() as u64, "", "the package is cut off in its signature header");
         };

@@ -67,8 +67,12 @@ fn refuse(directory: &Directory) -> Result<(), NormaliseError> {
     Ok(())
 }
 
-/// Whether a member is the signature of a jar, as the JAR specification names them.
+/// Whether a member is a signature: of a jar, as the JAR specification names them; of a NuGet package, over the whole file;
+/// of an Office document.
 fn signs(path: &str) -> bool {
+    if path == ".signature.p7s" || path.starts_with("_xmlsignatures/") {
+        return true;
+    }
     let path = path.to_ascii_uppercase();
     let Some(name) = path.strip_prefix("META-INF/").filter(|name| !name.contains('/')) else { return false };
     [".SF", ".RSA", ".DSA", ".EC"].iter().any(|ending| name.ends_with(ending)) || name.starts_with("SIG-")
@@ -83,6 +87,16 @@ fn arrange(directory: &mut Directory, kind: Kind, report: &mut Report) -> Result
         let what = "an archive of more than 4 GiB whose directory has another order than its members";
         return if in_place { Ok(()) } else { Err(NormaliseError::unsupported(0, "", what)) };
     }
+    if let Some(nested) = directory.entries.iter().find(|entry| on_class_path(&entry.name)) {
+        report.note(format!(
+            "the order of the members is kept: that of `{}` and others is the class path",
+            nested.path()
+        ));
+        if !in_place {
+            report.change("", "order", "another in the directory than in the file", "that of the directory");
+        }
+        return Ok(());
+    }
     let first = directory.entries.iter().min_by_key(|entry| entry.offset).map(|entry| entry.name.clone());
     directory.entries.sort_by_cached_key(|entry| (rank(&entry.name, kind, first.as_deref()), entry.name.clone()));
     let moved = directory.entries.iter().map(|entry| entry.offset).ne(before);
@@ -95,6 +109,11 @@ fn arrange(directory: &mut Directory, kind: Kind, report: &mut Report) -> Result
         report.change("", "order", "as written", to);
     }
     Ok(())
+}
+
+/// Whether Spring Boot's launcher puts a member on the class path, in the order of the archive.
+fn on_class_path(name: &[u8]) -> bool {
+    name.starts_with(b"BOOT-INF/lib/") && name.ends_with(b".jar")
 }
 
 /// What a format wants first or last.

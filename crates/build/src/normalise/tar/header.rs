@@ -47,6 +47,8 @@ const GNAME: std::ops::Range<usize> = 297..329;
 /// Only in GNU's own format.
 const GNU_ATIME: std::ops::Range<usize> = 345..357;
 const GNU_CTIME: std::ops::Range<usize> = 357..369;
+/// Offset, sparse map and real size.
+const GNU_SPARSE: std::ops::Range<usize> = 369..495;
 
 impl Block {
     /// Checks the checksum.
@@ -54,10 +56,21 @@ impl Block {
         let block = Block { bytes, at };
         let stated = octal(&bytes[CHECKSUM]);
         let (unsigned, signed) = block.sums();
-        match stated {
-            Some(sum) if sum == unsigned || i64::try_from(sum) == Ok(signed) => Ok(block),
-            _ => Err(NormaliseError::damaged(at, "", "no header stands here: its checksum is wrong")),
+        if stated != Some(unsigned) && stated.and_then(|sum| i64::try_from(sum).ok()) != Some(signed) {
+            return Err(NormaliseError::damaged(at, "", "no header stands here: its checksum is wrong"));
         }
+        // Go before 1.8 wrote POSIX's prefix of long names there, and some programs still read it.
+        let times = [GNU_ATIME, GNU_CTIME].iter().all(|range| octal(&bytes[range.clone()]).is_some());
+        let sparse = block.kind() == b'S';
+        if block.is_gnu() && !sparse && (!times || bytes[GNU_SPARSE].iter().any(|&byte| byte != 0)) {
+            let what = "a prefix in GNU's format, which has none: programs read two names in it";
+            return Err(NormaliseError::damaged(at, &block.name(), what));
+        }
+        Ok(block)
+    }
+
+    fn is_gnu(&self) -> bool {
+        &self.bytes[257..265] == b"ustar  \0"
     }
 
     pub(super) fn bytes(&self) -> &[u8; 512] {
@@ -174,7 +187,7 @@ impl Block {
                 self.bytes[range].fill(0);
             }
         }
-        if &self.bytes[257..265] == b"ustar  \0" {
+        if self.is_gnu() {
             for (range, field) in [(GNU_ATIME, "atime"), (GNU_CTIME, "ctime")] {
                 if self.bytes[range.clone()].iter().any(|&byte| byte != 0) {
                     report.change(path, field, octal(&self.bytes[range.clone()]).unwrap_or_default(), "");

@@ -30,6 +30,9 @@ pub(super) fn sorted(members: &[Member]) -> Result<Vec<usize>, String> {
     if members[leading..].iter().any(|member| member.kind == b'g') {
         return Err("a global header in the middle counts for what follows it".to_owned());
     }
+    if members.get(leading).is_some_and(|first| first.path.ends_with(b".ovf")) {
+        return Err(format!("`{}` must stand first in a virtual appliance", members[leading].shown()));
+    }
     let mut places = BTreeMap::new();
     for (position, member) in members.iter().enumerate().skip(leading) {
         if whiteout(&member.path) {

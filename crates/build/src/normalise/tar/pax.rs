@@ -83,7 +83,8 @@ impl<'a> Records<'a> {
     pub(super) fn size(&self, header: u64, at: u64, path: &str) -> Result<u64, NormaliseError> {
         let Some(value) = self.value(b"size") else { return Ok(header) };
         let text = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        match text.and_then(|text| text.parse().ok()) {
+        let size = text.and_then(|text| text.parse().ok()).filter(|&size: &u64| size <= i64::MAX as u64 / 2);
+        match size {
             Some(size) if header == 0 || size == header => Ok(size),
             Some(size) => {
                 let what = format!("two sizes: {header} in its header and {size} in its pax header");

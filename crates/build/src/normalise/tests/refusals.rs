@@ -30,6 +30,12 @@ fn lines(archives: &[(&str, Kind, Vec<u8>)]) -> String {
     archives.iter().map(|(name, kind, bytes)| format!("{name}: {}\n", refused(bytes, *kind))).collect()
 }
 
+fn gzipped(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().write(Vec::new(), Compression::best());
+    encoder.write_all(content).expect("to memory");
+    encoder.finish().expect("to memory")
+}
+
 fn zip_member(name: &str) -> ZipMember {
     ZipMember { name: name.to_owned(), content: b"text".to_vec(), ..ZipMember::default() }
 }
@@ -64,7 +70,10 @@ fn what_is_signed_is_refused_rather_than_broken() {
         rpm: `the package's RSA signature` signs the archive, and the signature would not hold any more: normalise before signing
         rpm without signature: byte 0: the digests of an RPM package cover every time and name in it: have rpmbuild write them normal, with `%use_source_date_epoch_as_buildtime 1`, `%clamp_mtime_to_source_date_epoch 1` and `%_buildhost`
         alpine package: `.SIGN.RSA.builder.rsa.pub` signs the archive, and the signature would not hold any more: normalise before signing
+        alpine package, compressed: `.SIGN.RSA.builder.rsa.pub` signs the archive, and the signature would not hold any more: normalise before signing
         android package: `APK Signing Block` signs the archive, and the signature would not hold any more: normalise before signing
+        nuget package: `.signature.p7s` signs the archive, and the signature would not hold any more: normalise before signing
+        document: `_xmlsignatures/sig1.xml` signs the archive, and the signature would not hold any more: normalise before signing
         picture: `chunk dSIG` signs the archive, and the signature would not hold any more: normalise before signing
     "#]].assert_eq(&lines(&[
         ("jar", Kind::Jar, SIGNED_JAR.to_vec()),
@@ -72,8 +81,11 @@ fn what_is_signed_is_refused_rather_than_broken() {
         ("deb", Kind::Deb, deb),
         ("rpm", Kind::Rpm, rpm),
         ("rpm without signature", Kind::Rpm, UNSIGNED_RPM.to_vec()),
-        ("alpine package", Kind::Tar, apk),
+        ("alpine package", Kind::Tar, apk.clone()),
+        ("alpine package, compressed", Kind::Gzip, gzipped(&apk)),
         ("android package", Kind::Zip, android),
+        ("nuget package", Kind::Zip, zip(b"", &[zip_member("a"), zip_member(".signature.p7s")], b"")),
+        ("document", Kind::Zip, zip(b"", &[zip_member("_xmlsignatures/sig1.xml")], b"")),
         ("picture", Kind::Png, picture),
     ]));
 }
@@ -181,9 +193,16 @@ fn headed(headers: &[(u8, &[u8])]) -> Vec<u8> {
 fn tars_that_can_be_read_in_two_ways_are_refused() {
     let mut trailing = headed(&[(b'0', b"text")]);
     trailing.extend_from_slice(b"more");
+    let mut prefixed = tar::Header::new_gnu();
+    prefixed.set_path("h").expect("it fits");
+    prefixed.set_size(0);
+    prefixed.as_mut_bytes()[380..383].copy_from_slice(b"dir");
+    prefixed.set_cksum();
+    let prefixed = [prefixed.as_bytes().as_slice(), &[0; 1024]].concat();
     let mut half_end = headed(&[(b'0', b"text")]);
     half_end.truncate(half_end.len() - 512);
     expect![[r#"
+        two names: `h`, byte 0: a prefix in GNU's format, which has none: programs read two names in it
         not a tar: byte 0: no header stands here: its checksum is wrong
         after the end: byte 1024: the archive goes on after its end mark
         half an end: byte 1024: the archive has no whole end mark
@@ -199,6 +218,7 @@ fn tars_that_can_be_read_in_two_ways_are_refused() {
         volume: `h`, byte 512: a member of kind `V`, which no rule covers
         link with content: `h`, byte 512: a link, directory or device with content
     "#]].assert_eq(&lines(&[
+        ("two names", Kind::Tar, prefixed),
         ("not a tar", Kind::Tar, vec![1; 1024]),
         ("after the end", Kind::Tar, trailing),
         ("half an end", Kind::Tar, half_end),

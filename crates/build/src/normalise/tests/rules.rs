@@ -92,13 +92,15 @@ fn an_order_with_a_meaning_stays() {
     (link.kind, link.link, link.content) = (EntryType::Symlink, Some("y".to_owned()), Vec::new());
     let below = tar_of(&[link, file("z/a"), file("b")], Shape::Ustar, LATER);
     let dangling = tar_of(&[hard_link("z", "b"), file("b")], Shape::Ustar, LATER);
+    let appliance = tar_of(&[file("z.ovf"), file("a")], Shape::Ustar, LATER);
     let notes: Vec<String> =
-        [twice, whiteout, below, dangling].iter().flat_map(|bytes| run(bytes, Kind::Tar).1.notes).collect();
+        [twice, whiteout, below, dangling, appliance].iter().flat_map(|bytes| run(bytes, Kind::Tar).1.notes).collect();
     expect![[r#"
         the order of the members is kept: `b` stands twice, and the later one counts
         the order of the members is kept: `.wh.a` removes what was there before it
         the order of the members is kept: `z/a` lies below `z`, which is no directory
         the order of the members is kept: `z` is a hard link to nothing before it
+        the order of the members is kept: `z.ovf` must stand first in a virtual appliance
     "#]]
     .assert_eq(&(notes.join("\n") + "\n"));
 }
@@ -146,6 +148,16 @@ fn zip_keeps_what_a_format_wants_first() {
     let book = zip(b"", &[member("mimetype"), member("META-INF/container.xml"), member("a")], b"");
     let normal = run(&book, Kind::Zip).0;
     assert_eq!(super::made::zip_members(&normal).1, ["mimetype", "META-INF/container.xml", "a"]);
+}
+
+#[test]
+fn a_class_path_keeps_its_order() {
+    let member = |name: &str| ZipMember { name: name.to_owned(), ..ZipMember::default() };
+    let names = ["META-INF/", "BOOT-INF/lib/z.jar", "BOOT-INF/lib/a.jar"];
+    let (normal, report) = run(&zip(b"", &names.map(member), b""), Kind::Jar);
+    assert_eq!(super::made::zip_members(&normal).1, names);
+    assert_eq!(report.changes.by_field.keys().copied().collect::<Vec<_>>(), ["time"]);
+    assert!(report.notes[0].contains("class path"), "{:?}", report.notes);
 }
 
 #[test]
@@ -266,11 +278,13 @@ fn pages_and_pictures() {
 
 #[test]
 fn kinds_are_told_from_bytes_and_name() {
-    let cases: [(&str, &[u8], Option<Kind>); 9] = [
+    let cases: [(&str, &[u8], Option<Kind>); 11] = [
         ("dist/a.whl", b"PK\x03\x04", Some(Kind::Wheel)),
         ("A.WAR", b"PK\x05\x06", Some(Kind::Jar)),
         ("a.docx", b"PK\x03\x04", Some(Kind::Zip)),
         ("a.whl", b"no zip", None),
+        ("service.jar", b"#!/bin/sh\n", Some(Kind::Jar)),
+        ("service.sh", b"#!/bin/sh\n", None),
         ("a.txt.gz", &[0x1f, 0x8b, 8], Some(Kind::Gzip)),
         ("a.crate", &[0x1f, 0x8b, 8], Some(Kind::TarGz)),
         ("a.xz", b"\xfd7zXZ\0", None),
