@@ -46,7 +46,7 @@ pub(super) fn normalise(
     out: &mut dyn Write,
     report: &mut Report,
 ) -> Result<(), NormaliseError> {
-    let scanned = scan(input, settings)?;
+    let scanned = scan(input, settings, report)?;
     let mut members = scanned.members;
     if order == Order::Sorted {
         match order::sorted(&members) {
@@ -79,7 +79,7 @@ struct Scanned {
 }
 
 /// The first pass: checks every header, and notes where each member with its extension headers begins and ends.
-fn scan(input: &mut dyn Source, settings: &Settings) -> Result<Scanned, NormaliseError> {
+fn scan(input: &mut dyn Source, settings: &Settings, report: &mut Report) -> Result<Scanned, NormaliseError> {
     let mut members = Vec::new();
     let mut at = input.stream_position().map_err(NormaliseError::Read)?;
     let mut bytes_left = settings.limits.bytes_max;
@@ -94,8 +94,12 @@ fn scan(input: &mut dyn Source, settings: &Settings) -> Result<Scanned, Normalis
         };
         bytes_left = left;
         let end = unit.data + unit.size.next_multiple_of(BLOCK);
-        members.push(Member { start: at, end, kind: unit.block.kind(), path: unit.path, link: unit.link });
         input.seek(SeekFrom::Start(end)).map_err(NormaliseError::Read)?;
+        if unit.block.kind() == b'g' && says_nothing(&unit, report)? {
+            at = end;
+            continue; // gone before the order is looked at, which it would else hold in place
+        }
+        members.push(Member { start: at, end, kind: unit.block.kind(), path: unit.path, link: unit.link });
         at = end;
     }
     let padding = zeros(input, at)?;
@@ -103,6 +107,19 @@ fn scan(input: &mut dyn Source, settings: &Settings) -> Result<Scanned, Normalis
         return Err(NormaliseError::Signed { path: members[0].shown() });
     }
     Ok(Scanned { members, padding })
+}
+
+/// Whether nothing is left of a global header; then it is noted as gone.
+fn says_nothing(unit: &Unit, report: &mut Report) -> Result<bool, NormaliseError> {
+    let mut dropped = Report::empty(report.kind);
+    for (block, content) in &unit.extensions {
+        if !pax::Records::parse(content, unit.data, "")?.without_chance("", &mut dropped).is_empty() {
+            return Ok(false);
+        }
+        dropped.change("", "pax header", block.name(), "");
+    }
+    report.merge(dropped);
+    Ok(true)
 }
 
 /// Counts the zeros from the end mark on; anything else there would be content that others might see.
@@ -259,9 +276,6 @@ fn rewrite(
         if global {
             return Ok(written);
         }
-    }
-    if unit.block.kind() == b'g' {
-        return Ok(written); // nothing is left of it
     }
     unit.block.normalise(settings.epoch_unix_s, pax_time, &path, report)?;
     put(unit.block.bytes())?;

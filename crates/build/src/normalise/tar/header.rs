@@ -47,6 +47,8 @@ const GNAME: std::ops::Range<usize> = 297..329;
 /// Only in GNU's own format.
 const GNU_ATIME: std::ops::Range<usize> = 345..357;
 const GNU_CTIME: std::ops::Range<usize> = 357..369;
+/// Only in POSIX's.
+const PREFIX: std::ops::Range<usize> = 345..500;
 /// Offset, sparse map and real size.
 const GNU_SPARSE: std::ops::Range<usize> = 369..495;
 
@@ -59,14 +61,26 @@ impl Block {
         if stated != Some(unsigned) && stated.and_then(|sum| i64::try_from(sum).ok()) != Some(signed) {
             return Err(NormaliseError::damaged(at, "", "no header stands here: its checksum is wrong"));
         }
-        // Go before 1.8 wrote POSIX's prefix of long names there, and some programs still read it.
-        let times = [GNU_ATIME, GNU_CTIME].iter().all(|range| octal(&bytes[range.clone()]).is_some());
-        let sparse = block.kind() == b'S';
-        if block.is_gnu() && !sparse && (!times || bytes[GNU_SPARSE].iter().any(|&byte| byte != 0)) {
-            let what = "a prefix in GNU's format, which has none: programs read two names in it";
-            return Err(NormaliseError::damaged(at, &block.name(), what));
+        match block.two_readings() {
+            Some(what) => Err(NormaliseError::damaged(at, &block.name(), what)),
+            None => Ok(block),
         }
-        Ok(block)
+    }
+
+    /// What programs read in two ways, if there is such a thing: by the letter, by the magic, or by neither.
+    fn two_readings(&self) -> Option<&'static str> {
+        let known = self.is_gnu() || &self.bytes[257..265] == b"ustar\x0000";
+        if !known && matches!(self.kind(), b'x' | b'g' | b'L' | b'K') {
+            return Some("an extension header in a format without any: programs read a member in it");
+        }
+        let filled = |range: std::ops::Range<usize>| self.bytes[range].iter().any(|&byte| byte != 0);
+        if !known && self.bytes[257..].starts_with(b"ustar") && filled(PREFIX) {
+            return Some("a prefix in a format of an unknown version: programs read two names in it");
+        }
+        // Go before 1.8 wrote POSIX's prefix of long names there, and some programs still read it.
+        let times = [GNU_ATIME, GNU_CTIME].iter().all(|range| octal(&self.bytes[range.clone()]).is_some());
+        let prefixed = self.is_gnu() && self.kind() != b'S' && (!times || filled(GNU_SPARSE));
+        prefixed.then_some("a prefix in GNU's format, which has none: programs read two names in it")
     }
 
     fn is_gnu(&self) -> bool {
@@ -90,7 +104,7 @@ impl Block {
     /// The path as this header has it.
     pub(super) fn path(&self) -> Vec<u8> {
         let name = text(&self.bytes[..100]);
-        let prefix = if &self.bytes[257..263] == b"ustar\0" { text(&self.bytes[345..500]) } else { &[] };
+        let prefix = if &self.bytes[257..263] == b"ustar\0" { text(&self.bytes[PREFIX]) } else { &[] };
         if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
     }
 
@@ -152,7 +166,7 @@ impl Block {
             self.bytes[..100].fill(0);
             self.bytes[..PAX_NAME.len()].copy_from_slice(PAX_NAME);
             if &self.bytes[257..263] == b"ustar\0" {
-                self.bytes[345..500].fill(0);
+                self.bytes[PREFIX].fill(0);
             }
         }
         let mtime = self.number(Field::Mtime)?;

@@ -4,7 +4,9 @@ use tar::EntryType;
 
 use super::super::{Kind, Settings};
 use super::golden::SAMPLES;
-use super::made::{Chance, Random, Shape, TarMember, ZipMember, ar, field, tar, tar_members, zip, zip_members};
+use super::made::{
+    Chance, Random, Shape, TarMember, ZipMember, ar, field, tar, tar_members, try_tar_members, zip, zip_members,
+};
 use super::{EPOCH, recompressing, run, run_with};
 
 const SEEDS: u64 = 60;
@@ -149,6 +151,63 @@ fn damage_is_refused_or_its_normal_form_holds_as_any_other() {
     }
     // Most of an archive is covered by checksums; names, modes and text are not.
     assert!(refused > 1000 && taken > 100, "{refused} refused, {taken} taken");
+}
+
+/// Changes bytes of one header, and gives it its checksum again.
+fn tampered(random: &mut Random, tar: &[u8]) -> Vec<u8> {
+    let mut out = tar.to_vec();
+    let headers: Vec<usize> = (0..tar.len()).step_by(512).filter(|&at| &tar[at + 257..at + 262] == b"ustar").collect();
+    let header = headers[random.below(headers.len())];
+    for _ in 0..=random.below(2) {
+        let field = [0..100, 100..108, 108..124, 124..136, 136..148, 156..157, 157..257, 257..265, 345..512];
+        let field = field[random.below(9)].clone();
+        let byte = [0, b' ', b'7', b'a', b'/', 0x80, 0xff, random.below(256) as u8][random.below(8)];
+        out[header + field.start + random.below(field.len())] = byte;
+    }
+    out[header + 148..header + 156].fill(b' ');
+    let sum: u32 = out[header..header + 512].iter().map(|&byte| u32::from(byte)).sum();
+    out[header + 148..header + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    out
+}
+
+#[test]
+fn tampered_headers_are_refused_or_keep_all_that_is_content() {
+    let (mut refused, mut held) = (0, 0);
+    for (name, _, _, builds) in SAMPLES.into_iter().filter(|sample| sample.1 == Kind::Tar) {
+        let mut random = Random::new(name.len() as u64);
+        for _ in 0..400 {
+            let tampered = tampered(&mut random, builds[0]);
+            let Ok((normal, _)) = run_with(&tampered, Kind::Tar, &recompressing()) else {
+                refused += 1;
+                continue;
+            };
+            if let Ok(Some(members)) = try_tar_members(&tampered) {
+                assert_eq!(Some(members), try_tar_members(&normal).expect("as before"), "{name}");
+                held += 1;
+            }
+        }
+    }
+    assert!(refused > 100 && held > 500, "{refused} refused, {held} held");
+}
+
+#[test]
+fn tampered_zips_are_refused_or_keep_all_that_is_content() {
+    let (mut refused, mut held) = (0, 0);
+    let zips = |kind| matches!(kind, Kind::Zip | Kind::Jar | Kind::Wheel);
+    for (_, kind, _, builds) in SAMPLES.into_iter().filter(|sample| zips(sample.1)) {
+        let mut random = Random::new(builds[0].len() as u64);
+        for _ in 0..1500 {
+            let tampered = random.mutate(builds[0]);
+            match run_with(&tampered, kind, &recompressing()) {
+                Err(_) => refused += 1,
+                Ok((normal, _)) => {
+                    assert_eq!(zip_members(&tampered).0, zip_members(&normal).0);
+                    held += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 1000 && held > 100, "{refused} refused, {held} held");
 }
 
 #[test]

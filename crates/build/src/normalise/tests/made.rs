@@ -111,24 +111,38 @@ pub(super) fn tar(members: &[TarMember], shape: Shape, chance: Chance) -> Vec<u8
 }
 
 pub(super) fn tar_members(bytes: &[u8]) -> Members {
+    try_tar_members(bytes).expect("it is a tar").expect("no name twice")
+}
+
+/// Reads a tar with the `tar` crate; `None` when a name stands twice.
+pub(super) fn try_tar_members(bytes: &[u8]) -> std::io::Result<Option<Members>> {
     let mut members = Members::new();
     let mut archive = tar::Archive::new(bytes);
-    for entry in archive.entries().expect("a tar") {
-        let mut entry = entry.expect("an entry");
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type() == tar::EntryType::XGlobalHeader {
+            continue; // this crate takes it for a member
+        }
         let mut content = Vec::new();
-        entry.read_to_end(&mut content).expect("its content");
-        let xattrs = entry.pax_extensions().expect("they are read").into_iter().flatten();
-        let xattrs = xattrs.filter_map(Result::ok).filter(|record| record.key_bytes().starts_with(b"SCHILY.xattr"));
-        let xattrs: Vec<u8> = xattrs.flat_map(|record| record.value_bytes().to_vec()).collect();
+        entry.read_to_end(&mut content)?;
+        let mut xattrs = Vec::new();
+        for record in entry.pax_extensions()?.into_iter().flatten() {
+            let record = record?;
+            if record.key_bytes().starts_with(b"SCHILY.xattr") {
+                xattrs.extend_from_slice(record.value_bytes());
+            }
+        }
         let kept = Kept {
-            mode: entry.header().mode().expect("a mode"),
+            mode: entry.header().mode()?,
             kind: format!("{:?} {}", entry.header().entry_type(), String::from_utf8_lossy(&xattrs)),
             link: entry.link_name_bytes().unwrap_or_default().to_vec(),
             content,
         };
-        assert_eq!(members.insert(entry.path_bytes().to_vec(), kept), None, "a name twice");
+        if members.insert(entry.path_bytes().to_vec(), kept).is_some() {
+            return Ok(None);
+        }
     }
-    members
+    Ok(Some(members))
 }
 
 /// A member of a zip that is to be written.

@@ -199,10 +199,22 @@ fn tars_that_can_be_read_in_two_ways_are_refused() {
     prefixed.as_mut_bytes()[380..383].copy_from_slice(b"dir");
     prefixed.set_cksum();
     let prefixed = [prefixed.as_bytes().as_slice(), &[0; 1024]].concat();
+    let unversioned = |kind: u8, prefix: &[u8]| {
+        let mut bytes = headed(&[(kind, b"6 a=b\n"), (b'0', b"text")]);
+        let mut header = tar::Header::new_ustar();
+        header.as_mut_bytes().copy_from_slice(&bytes[..512]);
+        header.as_mut_bytes()[263..265].copy_from_slice(b"0a");
+        header.as_mut_bytes()[345..345 + prefix.len()].copy_from_slice(prefix);
+        header.set_cksum();
+        bytes[..512].copy_from_slice(header.as_bytes());
+        bytes
+    };
     let mut half_end = headed(&[(b'0', b"text")]);
     half_end.truncate(half_end.len() - 512);
     expect![[r#"
         two names: `h`, byte 0: a prefix in GNU's format, which has none: programs read two names in it
+        extension or member: `h`, byte 0: an extension header in a format without any: programs read a member in it
+        prefix or none: `h`, byte 0: a prefix in a format of an unknown version: programs read two names in it
         not a tar: byte 0: no header stands here: its checksum is wrong
         after the end: byte 1024: the archive goes on after its end mark
         half an end: byte 1024: the archive has no whole end mark
@@ -219,6 +231,8 @@ fn tars_that_can_be_read_in_two_ways_are_refused() {
         link with content: `h`, byte 512: a link, directory or device with content
     "#]].assert_eq(&lines(&[
         ("two names", Kind::Tar, prefixed),
+        ("extension or member", Kind::Tar, unversioned(b'x', b"")),
+        ("prefix or none", Kind::Tar, unversioned(b'0', b"dir")),
         ("not a tar", Kind::Tar, vec![1; 1024]),
         ("after the end", Kind::Tar, trailing),
         ("half an end", Kind::Tar, half_end),

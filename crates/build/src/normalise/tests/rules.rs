@@ -105,6 +105,21 @@ fn an_order_with_a_meaning_stays() {
     .assert_eq(&(notes.join("\n") + "\n"));
 }
 
+/// It held the order in place the first time, and was gone the second time.
+#[test]
+fn an_empty_global_header_is_gone_before_the_order_is_looked_at() {
+    let mut global = tar::Header::new_ustar();
+    global.set_entry_type(EntryType::XGlobalHeader);
+    global.set_size(11);
+    global.set_cksum();
+    let global = [global.as_bytes().as_slice(), b"11 mtime=5\n", &[0; 501]].concat();
+    let mut bytes = tar_of(&[file("z"), file("a")], Shape::Ustar, LATER);
+    bytes.splice(1024..1024, global);
+    let (normal, report) = run(&bytes, Kind::Tar);
+    assert!(normal.starts_with(b"a\0"), "{}", shown(&report));
+    assert_eq!((report.changes.by_field["pax header"], report.notes.len()), (1, 0), "{}", shown(&report));
+}
+
 #[test]
 fn a_tar_of_a_debian_package_keeps_its_order() {
     let packed = |members: &[TarMember]| {
