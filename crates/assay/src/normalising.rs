@@ -1,8 +1,9 @@
 //! Normalising files: read, write beside, and let the new bytes count only when all of them are there; for the command, and
 //! for the artifacts of a build.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use build::normalise::{self, HEAD_BYTES, Kind, NormaliseError, Report, Settings};
@@ -110,7 +111,7 @@ pub(crate) fn prepare(path: &Path, kind: Kind, settings: &Settings) -> Result<Pe
     let doing = || format!("writing the normal form of `{}`", path.display());
     let path = path.canonicalize().context("normalise", doing())?;
     let input = open(&path)?;
-    let mode = input.metadata().context("normalise", doing())?.permissions();
+    let old = input.metadata().context("normalise", doing())?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = path.with_file_name(format!(".{name}.assay-{}", machine::random_name()?));
     let file = File::create_new(&beside).context("normalise", doing())?;
@@ -123,10 +124,19 @@ pub(crate) fn prepare(path: &Path, kind: Kind, settings: &Settings) -> Result<Pe
         return Ok(pending);
     }
     out.flush()
-        .and_then(|()| out.get_ref().set_permissions(mode))
+        .and_then(|()| keep_owner(out.get_ref(), &old))
+        .and_then(|()| out.get_ref().set_permissions(old.permissions())) // after the owner, who takes setuid away
         .and_then(|()| out.get_ref().sync_all())
         .context("normalise", doing())?;
     Ok(pending)
+}
+
+/// Who is allowed to leaves the file to whom it was; for anybody else the new file is his own, as everything he writes.
+fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
+    match fchown(file, Some(old.uid()), Some(old.gid())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        answer => answer,
+    }
 }
 
 fn open(path: &Path) -> Result<File> {

@@ -1,7 +1,7 @@
 //! `assay normalise`: replaced whole or not at all, and what its exit codes mean.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -43,6 +43,10 @@ fn a_check_changes_nothing_and_normalising_ends_differences() {
     assert_eq!(all(&a), before);
 
     fs::set_permissions(a.join("a.jar"), fs::Permissions::from_mode(0o640)).expect("it is ours");
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        std::os::unix::fs::chown(a.join("a.jar"), Some(65_534), Some(65_534)).expect("root may");
+    }
     let done = place.json(&a, 0, &arguments(&[]));
     assert_eq!((&done["result"], &done["normaliseFormat"]), (&Value::from("normalised"), &Value::from(1)));
     assert_eq!(done["files"], told["files"], "the check told what would be done");
@@ -54,6 +58,7 @@ fn a_check_changes_nothing_and_normalising_ends_differences() {
     );
     assert_eq!(done["files"][1]["listed"][0]["field"], "order", "{done}");
     assert_eq!(fs::metadata(a.join("a.jar")).expect("there").permissions().mode() & 0o777, 0o640);
+    assert_eq!(fs::metadata(a.join("a.jar")).expect("there").uid() == 65_534, root, "the file stays whose it was");
     assert_eq!(all(&a).len(), names.len(), "nothing lies beside");
 
     let text = place.assay(&b, &arguments(&[])).exits(0).stdout;
