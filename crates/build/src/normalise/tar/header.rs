@@ -146,7 +146,12 @@ impl Block {
         let mtime = effective.min(u64::from(epoch_unix_s));
         if mtime != header || negative {
             self.put(Field::Mtime, mtime);
-            report.change(path, "mtime", effective, mtime);
+            let from = match pax_time {
+                Some(seconds) => seconds.to_string(),
+                None if negative => "before 1970".to_owned(),
+                None => header.to_string(),
+            };
+            report.change(path, "mtime", from, mtime);
         }
         self.own(path, report)?;
         self.seal(&before);

@@ -84,6 +84,67 @@ fn earlier_times_stay() {
     .assert_eq(&shown(&report));
 }
 
+/// One file whose time and owner stand in GNU's binary form, as what fits into no octal digits does.
+#[test]
+fn times_and_owners_in_binary() {
+    let with = |mtime: i64, uid: u64| {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("a").expect("it fits");
+        header.set_mode(0o644);
+        header.set_size(0);
+        let bytes = header.as_mut_bytes();
+        bytes[108..116].copy_from_slice(&(uid | 1 << 63).to_be_bytes());
+        bytes[136..140].fill(if mtime < 0 { 0xff } else { 0 });
+        bytes[136] |= 0x80;
+        bytes[140..148].copy_from_slice(&mtime.to_be_bytes());
+        header.set_cksum();
+        [header.as_bytes().as_slice(), &[0; 10_240 - 512]].concat()
+    };
+    check(
+        &with(100_000_000_000, 3_000_000),
+        Kind::Tar,
+        &expect![[r#"
+        a mtime: 100000000000 → 1700000000
+        a uid: 3000000 → 0
+    "#]],
+    );
+    check(
+        &with(-1, 0),
+        Kind::Tar,
+        &expect![[r#"
+            a mtime: before 1970 → 0
+        "#]],
+    );
+    check(&with(5, 0), Kind::Tar, &expect![[""]]);
+}
+
+#[test]
+fn libraries_of_bsd_and_gnu_with_long_names() {
+    let bsd = [("__.SYMDEF", b"table!".as_slice()), ("#1/20", b"a_long_name_of_bsd.ocode")];
+    let gnu = [("/SYM64/", b"table!".as_slice()), ("//", b"a_long_name_of_gnu.o/\n"), ("/0", b"code")];
+    check(
+        &super::made::ar(&bsd, 5, 1000),
+        Kind::Ar,
+        &expect![[r#"
+        __.SYMDEF mtime: 5 → 0
+        __.SYMDEF uid: 1000 → 0
+        __.SYMDEF gid: 1000 → 0
+        a_long_name_of_bsd.o mtime: 5 → 0
+        a_long_name_of_bsd.o uid: 1000 → 0
+        a_long_name_of_bsd.o gid: 1000 → 0
+    "#]],
+    );
+    check(
+        &super::made::ar(&gnu, 5, 0),
+        Kind::Ar,
+        &expect![[r#"
+        /SYM64 mtime: 5 → 0
+        // mtime: 5 → 0
+        a_long_name_of_gnu.o mtime: 5 → 0
+    "#]],
+    );
+}
+
 #[test]
 fn an_order_with_a_meaning_stays() {
     let twice = tar_of(&[file("b"), file("a"), file("b")], Shape::Ustar, LATER);
