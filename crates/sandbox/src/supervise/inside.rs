@@ -12,15 +12,15 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use libc::{pid_t, sock_filter};
+use libc::pid_t;
 use serde::{Deserialize, Serialize};
 
-use super::calls::{Settings, rules};
+use super::calls::Settings;
 use super::cpu::Count;
 use super::layout::{CPUINFO, Node};
 use super::transfer::{TransferError, receive};
 use super::translate::Translation;
-use super::{fence, filter, step};
+use super::{fence, step};
 use crate::plan::{Host, Level, Mount, Plan};
 use crate::sys;
 use crate::sys::mount;
@@ -53,8 +53,6 @@ pub(super) struct Orders<'a> {
     /// The file system, at the levels that have one.
     pub(super) layout: Option<Node>,
     pub(super) settings: Settings,
-    /// Made when the settings are known for good.
-    pub(super) filter: Vec<sock_filter>,
     pub(super) count: Count,
     pub(super) supervisor: pid_t,
 }
@@ -124,7 +122,6 @@ fn prepare(orders: &mut Orders<'_>, socket: &UnixStream) -> Result<(), Trouble> 
         }
         None => outside(orders, &mut input)?,
     };
-    orders.filter = filter::program(&rules(orders.settings));
     check_confinement(orders)?;
     sys::ignore_children();
     sys::block_signals();
@@ -333,7 +330,7 @@ fn check_confinement(orders: &Orders<'_>) -> Result<(), Trouble> {
     let refused = |error| Trouble::machine("confining a process", nowhere)(error);
     match sys::clone_process(0).map_err(refused)? {
         0 => {
-            let errno = step::confine(orders).map_or_else(|trouble| trouble.errno.unwrap_or(libc::EIO), |()| 0);
+            let errno = step::check(orders).map_or_else(|trouble| trouble.errno.unwrap_or(libc::EIO), |()| 0);
             sys::exit(errno)
         }
         pid => match sys::wait_child(pid).map_err(refused)? {

@@ -15,6 +15,7 @@ mod measure;
 mod network;
 mod processes;
 mod survivors;
+mod tiers;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +30,15 @@ fn main() {
 }
 
 fn tests() -> Vec<harness::Test> {
-    [processes::TESTS, files::TESTS, network::TESTS, isolation::TESTS, limits::TESTS, levels::TESTS, survivors::TESTS]
-        .concat()
+    [
+        processes::TESTS,
+        files::TESTS,
+        network::TESTS,
+        isolation::TESTS,
+        limits::TESTS,
+        levels::TESTS,
+        survivors::TESTS,
+        tiers::TESTS,
+    ]
+    .concat()
 }
