@@ -1,4 +1,4 @@
-//! From specification, lock and source to a plan for the sandbox, at tier T0.
+//! From specification, lock and source to a plan for the sandbox, each step at its tier.
 //!
 //! ```text
 //! /                 base (read-only)            /build         source, writable, every time = SOURCE_DATE_EPOCH
@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use model::recipe::{Normalise, Settings};
 use model::source::Source;
 use sandbox::plan::{Collect, Limits, Mount, PLAN_VERSION, Plan, Step};
+use sandbox::tier::{Randomness, Tier};
 use serde::Serialize;
 use wire::digest::Digest;
 
@@ -68,12 +69,18 @@ pub struct Planned {
 /// Plans a build.
 pub fn build(spec: &Spec, lock: &Lock, source: &Source) -> Planned {
     let mut planned = frame(lock, source);
+    planned.settings.tier = tiers(spec);
     let base = variables(lock, &planned.settings);
-    let step = |step: &crate::spec::Step| Step {
-        name: step.name.clone(),
-        argv: step.run.clone(),
-        cwd: inside(&step.cwd),
-        variables: merged(&base, [&spec.build.variables, &step.variables]),
+    let step = |step: &crate::spec::Step| {
+        let tier = step.tier.unwrap_or(spec.build.tier);
+        Step {
+            name: step.name.clone(),
+            argv: step.run.clone(),
+            cwd: inside(&step.cwd),
+            variables: merged(&base, [&tier.variables(), &spec.build.variables, &step.variables]),
+            tier,
+            randomness: step.randomness,
+        }
     };
     planned.plan.steps = spec.steps.iter().map(step).collect();
     planned.plan.collect = spec.artifacts.iter().map(collect).collect();
@@ -92,11 +99,16 @@ pub fn test(spec: &Spec, lock: &Lock, source: &Source, test: &Test, artifacts: O
     }
     // Services under test listen on the loopback interface of their own network namespace.
     planned.plan.loopback = true;
+    // They wait, and measure: the clock stays real, and so does randomness.
+    let tier = spec.build.tier.min(Tier::T1);
+    planned.settings.tier = tier.name().to_owned();
     planned.plan.steps = vec![Step {
         name: test.name.clone(),
         argv: test.run.clone(),
         cwd: inside(&test.cwd),
-        variables: merged(&base, [&spec.build.variables, &test.variables]),
+        variables: merged(&base, [&tier.variables(), &spec.build.variables, &test.variables]),
+        tier,
+        randomness: Randomness::Real,
     }];
     planned
 }
@@ -181,6 +193,7 @@ fn frame(lock: &Lock, source: &Source) -> Planned {
         hostname: "build".to_owned(),
         cpus: lock.cpus,
         loopback: false,
+        epoch_unix_s: settings.epoch_unix_s,
         mounts,
         steps: Vec::new(),
         collect: Vec::new(),
@@ -198,6 +211,18 @@ fn settings(lock: &Lock, source: &Source) -> Settings {
         epoch_unix_s: commit_time.max(EPOCH_MIN_UNIX_S),
         output_format: lock.output_format,
     }
+}
+
+/// Returns what stands in statements: `T1`, and behind it each step that differs, as `T1 pack=T2 keys=T1+seeded`.
+fn tiers(spec: &Spec) -> String {
+    let of_step = |step: &crate::spec::Step| {
+        let tier = step.tier.unwrap_or(spec.build.tier);
+        let seeded = if step.randomness == Randomness::Seeded { "+seeded" } else { "" };
+        let differs = tier != spec.build.tier || !seeded.is_empty();
+        differs.then(|| format!(" {}={tier}{seeded}", step.name))
+    };
+    let rest: String = spec.steps.iter().filter_map(of_step).collect();
+    format!("{}{rest}", spec.build.tier)
 }
 
 fn tree(target: &str, source: &str) -> Mount {
@@ -254,7 +279,7 @@ fn cargo_config(lock: &Lock) -> String {
 }
 
 /// Later tables win. The specification was refused if it set a constructed variable.
-fn merged(base: &BTreeMap<String, String>, over: [&BTreeMap<String, String>; 2]) -> BTreeMap<String, String> {
+fn merged(base: &BTreeMap<String, String>, over: [&BTreeMap<String, String>; 3]) -> BTreeMap<String, String> {
     let mut variables = base.clone();
     over.into_iter().for_each(|table| variables.extend(table.clone()));
     variables

@@ -44,6 +44,7 @@
 
 use std::collections::BTreeMap;
 
+use sandbox::tier::{Randomness, Tier};
 use wire::digest::Digest;
 
 use crate::normalise::Kind;
@@ -131,28 +132,12 @@ pub struct Base {
 /// `[build]`: settings that can change the bytes of the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
-    /// How much determinism the sandbox gives.
+    /// How much determinism the sandbox gives, where a step doesn't choose.
     pub tier: Tier,
     /// How many CPUs every step sees.
     pub cpus: u32,
     /// Variables of every step.
     pub variables: BTreeMap<String, String>,
-}
-
-/// How much determinism the sandbox gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
-    /// Namespaces, one fixed path, constructed variables, fixed source times, a fixed CPU count.
-    T0,
-}
-
-impl Tier {
-    /// Returns `T0`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tier::T0 => "T0",
-        }
-    }
 }
 
 /// `[[step]]`: one command.
@@ -166,6 +151,10 @@ pub struct Step {
     pub cwd: String,
     /// Variables, over those of `[build]`.
     pub variables: BTreeMap<String, String>,
+    /// Instead of that of `[build]`.
+    pub tier: Option<Tier>,
+    /// Where its randomness comes from.
+    pub randomness: Randomness,
 }
 
 /// `[[artifact]]`: a file that the steps leave.
