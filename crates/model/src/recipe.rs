@@ -90,7 +90,7 @@ pub enum InputKind {
 /// Settings that can change a build's bytes; in lock, recipe and evidence alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `T0`; `T1` and `T2` are refused by this version.
+    /// `T1`; behind it each step that differs: `T1 pack=T2 keys=T1+seeded`.
     pub tier: String,
     /// How many CPUs the build sees.
     pub cpus: u32,

@@ -25,7 +25,7 @@ impl Tracer<'_> {
             self.world.streams.execute(pid, &program.argv);
         }
         if let Err(error) = self.prepare(pid) {
-            self.book.lose(format!("preparation of process {pid}: {error}"));
+            self.lose_unless_gone(pid, &format!("preparation of a program ({error})"));
         }
     }
 
@@ -79,7 +79,7 @@ fn counter(pid: pid_t, name: Option<u64>) -> io::Result<u64> {
     let place = name + trace::read_string(pid, name)?.len() as u64 + 1;
     let mut word = [0xff_u8; 8];
     let count = trace::read_memory(pid, place, &mut word)?;
-    if place % 8 != 0 || count != word.len() || word != [0; 8] {
+    if !place.is_multiple_of(8) || count != word.len() || word != [0; 8] {
         return Err(io::Error::other("the stack does not end as expected"));
     }
     Ok(place)

@@ -39,6 +39,9 @@ const PRESENT_NS: u64 = 15 * 24 * 3600 * SECOND_NS;
 /// Sleeps up to a moment of the monotonic clock are a little shorter than what the program meant; rounded up to this.
 const GRAIN_NS: u64 = 10_000_000;
 
+/// Files whose writing is remembered. Beyond it all is forgotten, and a file counts as written at the next look: more is built, never less.
+const FILES_MAX: usize = 1 << 20;
+
 /// Device and inode.
 pub(super) type FileKey = (u64, u64);
 
@@ -147,6 +150,9 @@ impl Clock {
     }
 
     fn mark(&mut self, file: FileKey, is_set: bool) {
+        if self.written.len() >= FILES_MAX {
+            self.written.clear();
+        }
         let shown = self.next();
         self.written.insert(file, Written { shown, real: None, is_set });
     }

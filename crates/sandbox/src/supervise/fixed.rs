@@ -62,7 +62,14 @@ pub(super) fn file(plan: &Plan, path: &str) -> Option<String> {
         "meminfo" => memory(plan),
         "stat" => counters(plan),
         "cmdline" | "diskstats" | "interrupts" | "softirqs" | "modules" | "vmstat" | "zoneinfo" | "buddyinfo"
-        | "pagetypeinfo" | "schedstat" | "iomem" | "ioports" | "slabinfo" | "vmallocinfo" | "locks" => String::new(),
+        | "pagetypeinfo" | "schedstat" | "iomem" | "ioports" | "slabinfo" | "vmallocinfo" | "locks" | "devices"
+        | "misc" | "crypto" | "cgroups" | "consoles" | "kallsyms" | "key-users" | "timer_list" | "dma" | "fb" => {
+            String::new()
+        }
+        "filesystems" => "nodev\tproc\nnodev\ttmpfs\n".to_owned(),
+        "sys/kernel/pid_max" => "32768\n".to_owned(),
+        "sys/kernel/threads-max" => format!("{}\n", plan.limits.processes),
+        "sys/kernel/random/entropy_avail" => "256\n".to_owned(),
         "swaps" => "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_owned(),
         "partitions" => "major minor  #blocks  name\n\n".to_owned(),
         _ => return of_process(plan, below),

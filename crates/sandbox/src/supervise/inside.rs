@@ -24,6 +24,8 @@ use super::{fence, step};
 use crate::plan::{Host, Level, Mount, Plan};
 use crate::sys;
 use crate::sys::mount;
+use crate::sys::process::fix_addresses;
+use crate::tier::Tier;
 
 /// User and group of the steps inside.
 pub(super) const BUILDER: u32 = 1000;
@@ -326,13 +328,22 @@ fn outside(orders: &Orders<'_>, input: &mut impl Read) -> Result<OwnedFd, Troubl
 
 /// Confines a child as every step will be, so that a kernel that refuses it is found before the first step.
 fn check_confinement(orders: &Orders<'_>) -> Result<(), Trouble> {
-    let nowhere = Path::new("");
-    let refused = |error| Trouble::machine("confining a process", nowhere)(error);
+    if orders.plan.tier() >= Tier::T1 {
+        // Some containers' filters refuse this alone.
+        check_in_child("turning off the randomisation of addresses", || {
+            fix_addresses().err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO))
+        })?;
+    }
+    check_in_child("confining a process", || {
+        step::check(orders).map_or_else(|trouble| trouble.errno.unwrap_or(libc::EIO), |()| 0)
+    })
+}
+
+/// Runs what returns 0 or an error number in a process of its own.
+fn check_in_child(what: &str, errno: impl FnOnce() -> i32) -> Result<(), Trouble> {
+    let refused = |error| Trouble::machine(what, Path::new(""))(error);
     match sys::clone_process(0).map_err(refused)? {
-        0 => {
-            let errno = step::check(orders).map_or_else(|trouble| trouble.errno.unwrap_or(libc::EIO), |()| 0);
-            sys::exit(errno)
-        }
+        0 => sys::exit(errno()),
         pid => match sys::wait_child(pid).map_err(refused)? {
             0 => Ok(()),
             status if libc::WIFEXITED(status) => Err(refused(io::Error::from_raw_os_error(libc::WEXITSTATUS(status)))),

@@ -271,6 +271,13 @@ impl Tracer<'_> {
         self.book.access(process, path, kind, &mut |event| self.sink.emit(event));
     }
 
+    /// Counts a loss, unless the process was killed in its stop: then it has seen nothing.
+    pub(super) fn lose_unless_gone(&mut self, pid: pid_t, what: &str) {
+        if trace::registers(pid).is_ok() {
+            self.book.lose(format!("{what} for process {pid}"));
+        }
+    }
+
     fn lose(&mut self, pid: pid_t, pending: &Pending) {
         self.book.lose(format!("path of {} by process {pid}", pending.rule.name));
     }

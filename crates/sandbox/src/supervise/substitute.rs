@@ -50,11 +50,8 @@ impl Tracer<'_> {
             let (name, flags) = pending.opened_name().ok_or_else(|| io::Error::other("no name"))?;
             replace(pid, self.process(pid), descriptor, name, flags, &content)
         });
-        match replaced {
-            // One that is gone reads nothing.
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
-            Err(error) => self.book.lose(format!("content of `{path}` for process {pid}: {error}")),
-            Ok(()) => {}
+        if let Err(error) = replaced {
+            self.lose_unless_gone(pid, &format!("content of `{path}` ({error})"));
         }
     }
 

@@ -32,12 +32,12 @@ impl Tracer<'_> {
         let mut bytes = [0_u8; 256];
         let about = &mut bytes[..layout.size];
         if trace::read_memory(pid, place, about).ok() != Some(layout.size) {
-            return self.book.lose(format!("times of a file for process {pid}"));
+            return self.lose_unless_gone(pid, "times of a file");
         }
         let shown = self.world.clock.look(key(about, layout), times(about, layout));
         put(about, layout, &shown);
         if trace::write_memory(pid, place, about).is_err() {
-            self.book.lose(format!("times of a file for process {pid}"));
+            self.lose_unless_gone(pid, "times of a file");
         }
     }
 
