@@ -3,6 +3,7 @@
 mod place;
 
 mod tidy;
+mod tiers;
 
 mod chain;
 

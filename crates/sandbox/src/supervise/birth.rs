@@ -12,6 +12,9 @@ use super::tracer::Tracer;
 use super::world::Birth;
 use crate::sys::trace;
 
+#[cfg(test)]
+mod tests;
+
 /// What `AT_RANDOM` points to at tier T1.
 const RANDOM_BYTES: [u8; 16] = *b"assay fixed seed";
 /// The auxiliary vector has some twenty entries.

@@ -28,6 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("shells_and_finders_see_what_is_newer", shells_and_finders_see_what_is_newer),
     ("autotools_see_a_sane_clock", autotools_see_a_sane_clock),
     ("cargo_rebuilds_what_changed", cargo_rebuilds_what_changed),
+    ("ninja_rebuilds_what_changed", ninja_rebuilds_what_changed),
     ("set_times_are_kept", set_times_are_kept),
     ("randomness_is_reported", randomness_is_reported),
     ("seeded_randomness_differs_between_processes", seeded_randomness_differs_between_processes),
@@ -68,7 +69,8 @@ const LEAKS: &[(&str, &str, Closed)] = &[
     ("identity", "id; umask; pwd; hostname; echo $TZ $LANG; nproc; getconf _NPROCESSORS_ONLN", Closed::T0),
     (
         "cpus",
-        "grep -c ^processor /proc/cpuinfo; cat /sys/devices/system/cpu/online /sys/devices/system/cpu/p*",
+        "grep -c ^processor /proc/cpuinfo; cat /sys/devices/system/cpu/online /sys/devices/system/cpu/p*; grep MHz /proc/cpuinfo; \
+      python3 -c 'import os; print(os.cpu_count(), os.sched_getaffinity(0))'",
         Closed::T0,
     ),
     ("processes", "echo $$; sh -c 'echo $$ $PPID'", Closed::T0),
@@ -437,6 +439,34 @@ fn cargo_rebuilds_what_changed() {
     let mut bench = bench.tier(Tier::T2, Randomness::Real);
     bench.pass();
     assert_eq!(bench.output, "one 1\none 1\n0\ntwo 1\ntwo 3\n0\n1\n", "{}", bench.errors);
+}
+
+/// Ninja keeps the times that it saw in a log of its own, and compares to the nanosecond.
+fn ninja_rebuilds_what_changed() {
+    let plan = "rule join\n  command = cat $in > $out\nrule list\n  command = cat $in > $out && echo '$out: common.h' > $out.d\n  depfile = $out.d\n  deps = gcc\n\
+                build a.o: list a.c\nbuild b.o: list b.c\nbuild prog: join a.o b.o\n";
+    let mut bench = Bench::new(
+        "ninja",
+        "run() { ninja -v 2>&1 | sed 's/^\\[[0-9/]*\\] //; s/ &&.*//'; echo ==; }; run; run; echo 2 >> a.c; run; run; touch common.h; run; run; rm prog; run",
+    );
+    for (name, text) in [("build.ninja", plan), ("a.c", "a\n"), ("b.c", "b\n"), ("common.h", "c\n")] {
+        fs::write(bench.place.join("source").join(name), text).expect("a source");
+    }
+    let mut bench = bench.tier(Tier::T2, Randomness::Real);
+    bench.pass();
+    let rounds: Vec<Vec<&str>> = bench.output.split("==\n").map(|round| round.lines().collect()).collect();
+    let (a, b, program, nothing) = ("cat a.c > a.o", "cat b.c > b.o", "cat a.o b.o > prog", "ninja: no work to do.");
+    let both = |round: &[&str]| {
+        let mut sorted = round.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(sorted, [program, a, b], "{}", bench.output);
+    };
+    both(&rounds[0]);
+    assert_eq!(rounds[1], [nothing]);
+    assert_eq!(rounds[2], [a, program]);
+    assert_eq!(rounds[3], [nothing]);
+    both(&rounds[4]);
+    assert_eq!((&rounds[5][..], &rounds[6][..]), (&[nothing][..], &[program][..]));
 }
 
 fn set_times_are_kept() {
