@@ -1,7 +1,7 @@
 //! How much of the machine a step is kept from seeing: the tier and the source of randomness, chosen for each step.
 //!
 //! A tier adds to the one below; `docs/formats/assay.toml.md` has the table for users. What no tier fixes: the order in which parallel
-//! processes run, process ids that follow from it, CPU features (`cpuid`), the cycle counter, inode and device numbers, free disk space,
+//! processes run, process ids that follow from it, CPU features (`cpuid`), the cycle counter, the CPU that a thread runs on, inode and device numbers, free disk space,
 //! CPU time used, `CLOCK_MONOTONIC`, and inherited resource limits that the plan does not name.
 
 use std::collections::BTreeMap;

@@ -19,8 +19,9 @@
 //! - What a program sets by itself (`touch -d`, `tar x`) is shown as it was set, unless it set the present.
 //!
 //! Known holes: a file is not newer than a reading of the clock just before (both are in the same second); the real change and birth times are
-//! not told (they follow the modification); change by `mmap`, or by a descriptor opened before a look, counts from the next look.
-//! `CLOCK_MONOTONIC` and timers are real.
+//! not told (they follow the modification); change by `mmap`, or by a descriptor opened before a look, counts from the next look; the times of
+//! System V queues, semaphores and shared memory are real. A sleep by `futex` or `epoll` on the monotonic clock moves nothing: it is what
+//! background threads do, for as long as the build takes. `CLOCK_MONOTONIC` and timers are real.
 
 use std::collections::{HashMap, HashSet};
 

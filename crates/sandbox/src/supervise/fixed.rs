@@ -63,9 +63,8 @@ pub(super) fn file(plan: &Plan, path: &str) -> Option<String> {
         "stat" => counters(plan),
         "cmdline" | "diskstats" | "interrupts" | "softirqs" | "modules" | "vmstat" | "zoneinfo" | "buddyinfo"
         | "pagetypeinfo" | "schedstat" | "iomem" | "ioports" | "slabinfo" | "vmallocinfo" | "locks" | "devices"
-        | "misc" | "crypto" | "cgroups" | "consoles" | "kallsyms" | "key-users" | "timer_list" | "dma" | "fb" => {
-            String::new()
-        }
+        | "misc" | "crypto" | "cgroups" | "consoles" | "kallsyms" | "key-users" | "timer_list" | "dma" | "fb"
+        | "driver/rtc" => String::new(),
         "filesystems" => "nodev\tproc\nnodev\ttmpfs\n".to_owned(),
         "sys/kernel/pid_max" => "32768\n".to_owned(),
         "sys/kernel/threads-max" => format!("{}\n", plan.limits.processes),

@@ -115,10 +115,20 @@ impl Tracer<'_> {
                     (error, _) => error,
                 }
             }
+            Err(error) if is_ours(&error) => {
+                // The kernel's own order is shown, and that is told.
+                self.lose_unless_gone(pid, &format!("order of a directory ({error})"));
+                return resume(pid);
+            }
             Err(error) => refused(&error),
         };
         skip(pid, result);
     }
+}
+
+/// Whether an error is about our way to the program's directory, not about the directory.
+fn is_ours(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EPERM | libc::EMFILE | libc::ENFILE | libc::ENOSYS))
 }
 
 /// The kernel's answer to us is its answer to the program, but for what only we could meet.

@@ -445,7 +445,7 @@ fn cargo_rebuilds_what_changed() {
 fn ninja_rebuilds_what_changed() {
     let plan = "rule join\n  command = cat $in > $out\nrule list\n  command = cat $in > $out && echo '$out: common.h' > $out.d\n  depfile = $out.d\n  deps = gcc\n\
                 build a.o: list a.c\nbuild b.o: list b.c\nbuild prog: join a.o b.o\n";
-    let mut bench = Bench::new(
+    let bench = Bench::new(
         "ninja",
         "run() { ninja -v 2>&1 | sed 's/^\\[[0-9/]*\\] //; s/ &&.*//'; echo ==; }; run; run; echo 2 >> a.c; run; run; touch common.h; run; run; rm prog; run",
     );
