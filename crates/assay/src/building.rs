@@ -27,6 +27,7 @@ use crate::inputs::StoreInputs;
 use crate::keys;
 use crate::machine;
 use crate::missing;
+use crate::normalising::{self, Normalised};
 use crate::project::Project;
 
 /// The largest artifact, trace or log that is kept.
@@ -161,12 +162,14 @@ pub(crate) fn sources(
 }
 
 /// Builds once. An exit code of a step other than 0, a limit or a missing artifact is an honest no.
+///
+/// Beside the record comes what normalising did, for each artifact that the specification normalises.
 pub(crate) fn build_once(
     context: &Context,
     inputs: &StoreInputs,
     subject: &Subject<'_>,
     minimum: Level,
-) -> Result<Record> {
+) -> Result<(Record, Normalised)> {
     let planned = plan::build(&subject.project.spec, subject.lock, subject.source);
     let sources = sources(context, inputs, subject, &planned)?;
     let started = machine::now()?;
@@ -175,9 +178,11 @@ pub(crate) fn build_once(
             context.progress.step(line);
         }
     };
-    let ran = run_plan(context, inputs, &planned.plan, &sources, minimum, &mut narrate)?;
+    let mut ran = run_plan(context, inputs, &planned.plan, &sources, minimum, &mut narrate)?;
     succeeded(inputs, &ran, "build-failed")?;
     fenced(&ran.outcome)?;
+    let collected = ran.directory.collected();
+    let normalised = normalising::collected(&planned, &collected, &mut ran.outcome.collected)?;
     for collected in &ran.outcome.collected {
         keep_artifact(inputs, &ran.directory.collected(), collected)?;
     }
@@ -204,8 +209,9 @@ pub(crate) fn build_once(
         log: ran.log,
         withhold_key: machine::random()?,
     };
-    record::record(&made, &ran.outcome, images, &circumstances)
-        .map_err(|error| Failure::no("build-failed", "recording the build").because(&error))
+    let record = record::record(&made, &ran.outcome, images, &circumstances)
+        .map_err(|error| Failure::no("build-failed", "recording the build").because(&error))?;
+    Ok((record, normalised))
 }
 
 /// Without namespaces, only Landlock keeps a step from the keys: without it nothing is signed as a build.

@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Lock(commands::lock::Args),
     Build(commands::build::Args),
     Test(commands::test::Args),
+    Normalise(commands::normalise::Args),
     Verify(commands::verify::Args),
     Gate(commands::gate::Args),
     Push(commands::push::Args),

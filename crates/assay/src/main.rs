@@ -29,6 +29,8 @@ mod building;
 mod layout;
 mod missing;
 
+mod normalising;
+
 mod judge;
 mod walk;
 

@@ -87,6 +87,7 @@ pub fn recipe() -> Recipe {
             input(InputKind::Toolchain, "rust", "1.94.0", "pkg:generic/rust@1.94.0"),
             input(InputKind::Dependency, "serde", "1.0.229", "pkg:cargo/serde@1.0.229"),
         ],
+        normalise: Vec::new(),
         settings: Settings { tier: "T0".to_owned(), cpus: 2, epoch_unix_s: 1_795_370_000, output_format: 1 },
         outputs: vec![
             Artifact {

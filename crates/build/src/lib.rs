@@ -37,6 +37,8 @@ pub mod source;
 
 pub mod image;
 
+pub mod normalise;
+
 pub mod pin;
 
 pub mod plan;

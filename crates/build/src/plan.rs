@@ -1,4 +1,4 @@
-//! From specification, lock and source to a plan for the sandbox, at tier T0.
+//! From specification, lock and source to a plan for the sandbox, each step at its tier.
 //!
 //! ```text
 //! /                 base (read-only)            /build         source, writable, every time = SOURCE_DATE_EPOCH
@@ -14,15 +14,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use model::recipe::Settings;
+use model::recipe::{Normalise, Settings};
 use model::source::Source;
 use sandbox::plan::{Collect, Limits, Mount, PLAN_VERSION, Plan, Step};
+use sandbox::tier::{Randomness, Tier};
 use serde::Serialize;
 use wire::digest::Digest;
 
 use crate::ecosystem::{Contribution, Ecosystem};
 use crate::inputs::{Inputs, InputsError};
 use crate::lock::{FETCHED_KEY, Lock};
+use crate::normalise::NORMALISE_FORMAT;
 use crate::spec::{Artifact, FETCHED, Spec, Test};
 
 /// The project's directory inside.
@@ -53,6 +55,8 @@ pub struct Planned {
     pub plan: Plan,
     /// Digest of each tree that the plan names.
     pub trees: BTreeMap<String, Digest>,
+    /// What is put into its normal form after the steps.
+    pub normalise: Vec<Normalise>,
     /// Settings that can change the bytes of the output.
     pub settings: Settings,
 }
@@ -60,15 +64,22 @@ pub struct Planned {
 /// Plans a build.
 pub fn build(spec: &Spec, lock: &Lock, source: &Source) -> Planned {
     let mut planned = frame(lock, source);
+    planned.settings.tier = tiers(spec);
     let base = variables(lock, &planned.settings);
-    let step = |step: &crate::spec::Step| Step {
-        name: step.name.clone(),
-        argv: step.run.clone(),
-        cwd: inside(&step.cwd),
-        variables: merged(&base, [&spec.build.variables, &step.variables]),
+    let step = |step: &crate::spec::Step| {
+        let tier = step.tier.unwrap_or(spec.build.tier);
+        Step {
+            name: step.name.clone(),
+            argv: step.run.clone(),
+            cwd: inside(&step.cwd),
+            variables: merged(&base, [&tier.variables(), &spec.build.variables, &step.variables]),
+            tier,
+            randomness: step.randomness,
+        }
     };
     planned.plan.steps = spec.steps.iter().map(step).collect();
     planned.plan.collect = spec.artifacts.iter().map(collect).collect();
+    planned.normalise = spec.normalise.iter().map(normalise).collect();
     planned
 }
 
@@ -83,11 +94,16 @@ pub fn test(spec: &Spec, lock: &Lock, source: &Source, test: &Test, artifacts: O
     }
     // Services under test listen on the loopback interface of their own network namespace.
     planned.plan.loopback = true;
+    // They wait, and measure: the clock stays real, and so does randomness.
+    let tier = spec.build.tier.min(Tier::T1);
+    planned.settings.tier = tier.name().to_owned();
     planned.plan.steps = vec![Step {
         name: test.name.clone(),
         argv: test.run.clone(),
         cwd: inside(&test.cwd),
-        variables: merged(&base, [&spec.build.variables, &test.variables]),
+        variables: merged(&base, [&tier.variables(), &spec.build.variables, &test.variables]),
+        tier,
+        randomness: Randomness::Real,
     }];
     planned
 }
@@ -102,12 +118,34 @@ impl Planned {
             trees: &'a BTreeMap<String, Digest>,
             tier: &'a str,
             output_format: u32,
+            // Absent without any, so that plans of former versions keep their digests.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            normalise: Vec<File<'a>>,
+        }
+        #[derive(Serialize)]
+        struct File<'a> {
+            path: &'a str,
+            kind: Option<&'a str>,
+            check: bool,
+            recompress: bool,
+            format: u32,
         }
         let canonical = Canonical {
             plan: &self.plan,
             trees: &self.trees,
             tier: &self.settings.tier,
             output_format: self.settings.output_format,
+            normalise: self
+                .normalise
+                .iter()
+                .map(|file| File {
+                    path: &file.path,
+                    kind: file.kind.as_deref(),
+                    check: file.check,
+                    recompress: file.recompress,
+                    format: file.format,
+                })
+                .collect(),
         };
         Digest::of(&wire::jcs::to_vec(&canonical))
     }
@@ -150,12 +188,13 @@ fn frame(lock: &Lock, source: &Source) -> Planned {
         hostname: "build".to_owned(),
         cpus: lock.cpus,
         loopback: false,
+        epoch_unix_s: settings.epoch_unix_s,
         mounts,
         steps: Vec::new(),
         collect: Vec::new(),
         limits: Limits::default(),
     };
-    Planned { plan, trees, settings }
+    Planned { plan, trees, normalise: Vec::new(), settings }
 }
 
 /// Returns the settings that a lock and a source lead to.
@@ -169,6 +208,18 @@ fn settings(lock: &Lock, source: &Source) -> Settings {
     }
 }
 
+/// Returns what stands in statements: `T1`, and behind it each step that differs, as `T1 pack=T2 keys=T1+seeded`.
+fn tiers(spec: &Spec) -> String {
+    let of_step = |step: &crate::spec::Step| {
+        let tier = step.tier.unwrap_or(spec.build.tier);
+        let seeded = if step.randomness == Randomness::Seeded { "+seeded" } else { "" };
+        let differs = tier != spec.build.tier || !seeded.is_empty();
+        differs.then(|| format!(" {}={tier}{seeded}", step.name))
+    };
+    let rest: String = spec.steps.iter().filter_map(of_step).collect();
+    format!("{}{rest}", spec.build.tier)
+}
+
 fn tree(target: &str, source: &str) -> Mount {
     Mount::Tree { target: target.to_owned(), source: source.to_owned() }
 }
@@ -179,6 +230,16 @@ fn inside(relative: &str) -> String {
 
 fn collect(artifact: &Artifact) -> Collect {
     Collect { path: inside(&artifact.path), optional: false, after_failure: false }
+}
+
+fn normalise(file: &crate::spec::Normalise) -> Normalise {
+    Normalise {
+        path: file.path.clone(),
+        kind: file.kind.map(|kind| kind.name().to_owned()),
+        check: file.check,
+        recompress: file.recompress,
+        format: NORMALISE_FORMAT,
+    }
 }
 
 /// The variables of every step; nothing of the machine is in them.
@@ -208,7 +269,7 @@ fn contributions(lock: &Lock, settings: &Settings) -> Vec<Contribution> {
 }
 
 /// Later tables win. The specification was refused if it set a constructed variable.
-fn merged(base: &BTreeMap<String, String>, over: [&BTreeMap<String, String>; 2]) -> BTreeMap<String, String> {
+fn merged(base: &BTreeMap<String, String>, over: [&BTreeMap<String, String>; 3]) -> BTreeMap<String, String> {
     let mut variables = base.clone();
     over.into_iter().for_each(|table| variables.extend(table.clone()));
     variables

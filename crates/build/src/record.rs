@@ -154,6 +154,7 @@ fn recipe(made: &Made<'_>, outputs: Vec<Artifact>) -> Recipe {
         plan: made.planned.digest(),
         steps: made.planned.plan.steps.iter().map(step).collect(),
         inputs: inputs(made.lock),
+        normalise: made.planned.normalise.clone(),
         settings: recipe::Settings { ..made.planned.settings.clone() },
         outputs,
     }

@@ -50,9 +50,13 @@
 
 use std::collections::BTreeMap;
 
+use sandbox::tier::{Randomness, Tier};
 use wire::digest::Digest;
 
+use crate::normalise::Kind;
 use crate::problem::Problem;
+
+mod normalise;
 
 mod read;
 
@@ -123,6 +127,8 @@ pub struct Spec {
     pub steps: Vec<Step>,
     /// `[[artifact]]`, in order; at least one.
     pub artifacts: Vec<Artifact>,
+    /// `[[normalise]]`, for each artifact that one names, in the order of the artifacts.
+    pub normalise: Vec<Normalise>,
     /// `[image]`
     pub image: Option<Image>,
     /// `[[test]]`, in order.
@@ -172,28 +178,12 @@ pub struct Fetch {
 /// `[build]`: settings that can change the bytes of the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
-    /// How much determinism the sandbox gives.
+    /// How much determinism the sandbox gives, where a step doesn't choose.
     pub tier: Tier,
     /// How many CPUs every step sees.
     pub cpus: u32,
     /// Variables of every step.
     pub variables: BTreeMap<String, String>,
-}
-
-/// How much determinism the sandbox gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
-    /// Namespaces, one fixed path, constructed variables, fixed source times, a fixed CPU count.
-    T0,
-}
-
-impl Tier {
-    /// Returns `T0`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tier::T0 => "T0",
-        }
-    }
 }
 
 /// `[[step]]`: one command.
@@ -207,6 +197,10 @@ pub struct Step {
     pub cwd: String,
     /// Variables, over those of `[build]`.
     pub variables: BTreeMap<String, String>,
+    /// Instead of that of `[build]`.
+    pub tier: Option<Tier>,
+    /// Where its randomness comes from.
+    pub randomness: Randomness,
 }
 
 /// `[[artifact]]`: a file that the steps leave.
@@ -216,6 +210,19 @@ pub struct Artifact {
     pub name: String,
     /// Path below the project's root.
     pub path: String,
+}
+
+/// `[[normalise]]`: an artifact that is put into its normal form after the steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Normalise {
+    /// Path of the artifact, below the project's root.
+    pub path: String,
+    /// The kind of archive; told from name and bytes when absent.
+    pub kind: Option<Kind>,
+    /// Whether the build fails when it is not in its normal form, in place of changing it.
+    pub check: bool,
+    /// Whether compressed data is written anew.
+    pub recompress: bool,
 }
 
 /// `[image]`: an OCI image made of artifacts.

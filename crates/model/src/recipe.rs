@@ -23,6 +23,8 @@ pub struct Recipe {
     pub steps: Vec<RecipeStep>,
     /// Pinned inputs: base, toolchains, dependencies.
     pub inputs: Vec<Input>,
+    /// Files that were put into their normal form after the steps.
+    pub normalise: Vec<Normalise>,
     /// Determinism settings.
     pub settings: Settings,
     /// Output of the build.
@@ -40,6 +42,21 @@ pub struct RecipeStep {
     pub cwd: String,
     /// Declared, non-secret variables.
     pub variables: BTreeMap<String, String>,
+}
+
+/// A file that is put into its normal form after the steps, or must be in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Normalise {
+    /// Path of the file in the workspace.
+    pub path: String,
+    /// The kind of archive, as `wheel`; `None` when name and bytes tell it.
+    pub kind: Option<String>,
+    /// Whether the build fails when the file is not in its normal form, in place of changing it.
+    pub check: bool,
+    /// Whether compressed data is written anew.
+    pub recompress: bool,
+    /// Version of the rules.
+    pub format: u32,
 }
 
 /// A pinned input, by digest.
@@ -73,7 +90,7 @@ pub enum InputKind {
 /// Settings that can change a build's bytes; in lock, recipe and evidence alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `T0`; `T1` and `T2` are refused by this version.
+    /// `T1`; behind it each step that differs: `T1 pack=T2 keys=T1+seeded`.
     pub tier: String,
     /// How many CPUs the build sees.
     pub cpus: u32,

@@ -13,12 +13,14 @@
 //! {"event":"access","process":0,"path":0,"kind":"execute","count":1}
 //! {"event":"denied","process":0,"what":"mount","count":1}
 //! {"event":"network","process":0,"call":"connect","address":"192.0.2.1:443","loopback":false,"errno":101,"count":1}
+//! {"event":"random","process":0,"source":"getrandom","seeded":false,"count":1}
 //! {"event":"end","process":0,"exit":{"code":0},"duration_us":2210,"cpu_us":1650,"rss_max_kib":1816}
-//! {"event":"step","step":0,"exit":{"code":0},"duration_us":2388,"survivors":0}
+//! {"event":"step","step":0,"exit":{"code":0},"duration_us":2388,"survivors":0,"tier":"T0","randomness":"real"}
 //! {"event":"finished","lost":0,"losses":[],"duration_us":2404}
 //! ```
 //!
-//! (A line is one line; the process above is broken for reading.)
+//! (`random` lines, and `tier` and `randomness` of a step, came later within version 1: a trace without them tells nothing about randomness.
+//! A line is one line; the process above is broken for reading.)
 
 use std::collections::BTreeMap;
 
@@ -26,10 +28,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, SandboxError};
 use crate::outcome::{
-    Access, AccessKind, Collected, Denied, Exit, Limit, Network, Outcome, Process, Refusal, StepOutcome,
+    Access, AccessKind, Collected, Denied, Exit, Limit, Network, Outcome, Process, Random, Refusal, StepOutcome,
 };
 use crate::plan::{Level, Plan};
 use crate::probe::Probe;
+use crate::tier::{Randomness, Tier};
 
 #[cfg(test)]
 mod tests;
@@ -105,6 +108,8 @@ pub enum Event {
     Denied(Denied),
     /// An attempt to reach an address.
     Network(Network),
+    /// Randomness that a process asked for.
+    Random(Random),
     /// A process ended.
     End {
         /// Process.
@@ -128,6 +133,12 @@ pub enum Event {
         duration_us: u64,
         /// Processes that had to be killed.
         survivors: u64,
+        /// The tier that held.
+        #[serde(default)]
+        tier: Tier,
+        /// Where its randomness came from.
+        #[serde(default)]
+        randomness: Randomness,
     },
     /// A limit ended the run.
     Limit {
@@ -181,6 +192,7 @@ pub(crate) struct Fold {
     missing: Vec<Access>,
     denied: Vec<Denied>,
     network: Vec<Network>,
+    random: Vec<Random>,
     collected: Vec<Collected>,
     absent: Vec<String>,
     limit: Option<Limit>,
@@ -205,10 +217,13 @@ impl Fold {
             }
             Event::Denied(denied) => self.denied.push(denied),
             Event::Network(network) => self.network.push(network),
-            Event::Step { step, exit, duration_us, survivors } => {
-                let name = plan.steps.get(step).map(|step| step.name.clone());
-                let name = name.ok_or_else(|| protocol(format!("step {step} is not in the plan")))?;
-                self.steps.push(StepOutcome { name, exit, duration_us, survivors });
+            Event::Random(random) => self.random.push(random),
+            Event::Step { step, exit, duration_us, survivors, tier, randomness } => {
+                let planned = plan.steps.get(step).filter(|step| (step.tier, step.randomness) == (tier, randomness));
+                let planned =
+                    planned.ok_or_else(|| protocol(format!("step {step} of tier {tier} is not in the plan")))?;
+                let name = planned.name.clone();
+                self.steps.push(StepOutcome { name, exit, duration_us, survivors, tier, randomness });
             }
             Event::Limit { limit } => self.limit = self.limit.take().or(Some(limit)),
             Event::Collected(collected) => self.collected.push(collected),
@@ -274,13 +289,14 @@ impl Fold {
             return Err(protocol("an access names no process or no path".to_owned()));
         }
         let told = self.denied.iter().map(|one| one.process).chain(self.network.iter().map(|one| one.process));
+        let told = told.chain(self.random.iter().map(|one| one.process));
         let parents = processes.iter().flat_map(|process| process.parent.into_iter().chain(process.replaces));
         if told.chain(parents).any(|process| process >= count) {
             return Err(protocol("an event names no process".to_owned()));
         }
         inherit(&mut processes);
         self.collected.sort_by(|a, b| a.path.cmp(&b.path));
-        let Self { steps, paths, accesses, missing, denied, network, collected, absent, limit, .. } = self;
+        let Self { steps, paths, accesses, missing, denied, network, random, collected, absent, limit, .. } = self;
         Ok(Outcome {
             level,
             refused,
@@ -293,6 +309,7 @@ impl Fold {
             missing,
             denied,
             network,
+            random,
             collected,
             absent,
             limit,

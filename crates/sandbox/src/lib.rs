@@ -10,7 +10,8 @@
 //!    └──────────────────────┴───────────────────────────────── stdout, stderr ◀─────────────────┘
 //! ```
 //!
-//! Deliberately absent: what a build is; configuration; the network ([`network`] makes an empty one for a process beside). Clock, randomness and vDSO stay real.
+//! Deliberately absent: what a build is; configuration; the network ([`network`] makes an empty one for a process beside).
+//! How much of the machine a step sees is its [`tier::Tier`].
 //! Evidence comes from `ptrace` alone, never from a preloaded library: static programs and raw system calls are seen alike.
 //! This is the only room with `unsafe`; `sys` holds nearly all of it.
 
@@ -20,7 +21,9 @@ pub mod network;
 pub mod outcome;
 pub mod plan;
 pub mod probe;
+pub mod tier;
 
+mod machine;
 mod run;
 mod supervise;
 mod sys;

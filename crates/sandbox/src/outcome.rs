@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::digest::Digest;
 
 use crate::plan::Level;
+use crate::tier::{Randomness, Tier};
 
 /// All that a run tells. `processes[i].id == i`; accesses name processes and paths by index.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct Outcome {
     pub denied: Vec<Denied>,
     /// Attempts to reach an Internet address, loopback too.
     pub network: Vec<Network>,
+    /// Randomness that processes asked for.
+    pub random: Vec<Random>,
     /// Files copied out, sorted by path.
     pub collected: Vec<Collected>,
     /// What the plan wants copied out, not as optional, and is not there.
@@ -89,6 +92,10 @@ pub struct StepOutcome {
     pub duration_us: u64,
     /// Processes that outlived it and were killed.
     pub survivors: u64,
+    /// The tier that held.
+    pub tier: Tier,
+    /// Where its randomness came from.
+    pub randomness: Randomness,
 }
 
 /// How a process ended.
@@ -230,6 +237,22 @@ pub struct Network {
     pub loopback: bool,
     /// 0 if the call went through.
     pub errno: i32,
+    /// How often.
+    pub count: u64,
+}
+
+/// Randomness that a process asked for.
+///
+/// Nearly every program asks once: its C library draws the key of a heap check. Evidence of a key made inside a build is the argument vector
+/// of the process, and `seeded`: then whoever reads the plan can make the same key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Random {
+    /// Index into [`Outcome::processes`].
+    pub process: usize,
+    /// `getrandom`, or the file: `/dev/urandom`, `/dev/random`, `/proc/sys/kernel/random/uuid`.
+    pub source: String,
+    /// Whether it came from the generator with the known seed.
+    pub seeded: bool,
     /// How often.
     pub count: u64,
 }

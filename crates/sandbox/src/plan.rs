@@ -3,17 +3,19 @@
 //! The plan holds no host path, user, level or time, so its canonical JSON can stand in a recipe. A real one:
 //!
 //! ```json
-//! {"version":1,"hostname":"build","cpus":2,"loopback":false,
+//! {"version":2,"hostname":"build","cpus":2,"loopback":false,"epoch_unix_s":1795370000,
 //!  "mounts":[{"tree":{"target":"/","source":"base"}},
 //!            {"file":{"target":"/etc/passwd","content":"builder:x:1000:1000::/home:/bin/sh\n"}},
 //!            {"copy":{"target":"/build","source":"source","mtime_unix_s":315532800,"size_bytes":1073741824}},
 //!            {"scratch":{"target":"/tmp","size_bytes":268435456}}],
-//!  "steps":[{"name":"compile","argv":["/bin/sh","-c","make"],"cwd":"/build","variables":{"PATH":"/usr/bin"}}],
+//!  "steps":[{"name":"compile","argv":["/bin/sh","-c","make"],"cwd":"/build","variables":{"PATH":"/usr/bin"},
+//!             "tier":"T1","randomness":"real"}],
 //!  "collect":[{"path":"/build/out/*"}],
 //!  "limits":{"wall_ms":3600000,"processes":4096,"memory_bytes":8589934592,"open_files":4096,
 //!            "file_bytes":4294967296,"output_bytes":67108864,"events":4000000,"collect_bytes":4294967296}}
 //! ```
 //!
+//! Version 1 had neither tiers nor `epoch_unix_s`; it is still read, and means T0 and real randomness.
 //! Deliberately absent: shell words and variable expansion; a step is an argument vector and a complete environment.
 
 use std::collections::BTreeMap;
@@ -22,12 +24,17 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SandboxError;
+use crate::tier::{Randomness, Tier};
 
 #[cfg(test)]
 mod tests;
 
-/// The plan format that this crate reads and writes.
-pub const PLAN_VERSION: u32 = 1;
+/// The plan format that this crate writes.
+pub const PLAN_VERSION: u32 = 2;
+/// The format without tiers.
+const PLAN_VERSION_UNTIERED: u32 = 1;
+/// Where the logical clock may begin: between 1970 and 2100.
+const EPOCH_MAX_UNIX_S: i64 = 4_102_444_800;
 /// More mounts than any sensible plan has; each costs kernel memory.
 const MOUNTS_MAX: usize = 4096;
 /// More steps than any sensible plan has.
@@ -52,6 +59,9 @@ pub struct Plan {
     /// Whether the loopback interface inside is up (for tests of a service); nothing else is ever reachable.
     #[serde(default)]
     pub loopback: bool,
+    /// Where the clock of [`Tier::T2`] begins, seconds since 1970; the time of all sources.
+    #[serde(default)]
+    pub epoch_unix_s: i64,
     /// What the file system inside holds; later entries lie over earlier ones.
     pub mounts: Vec<Mount>,
     /// Commands in order; the first that fails ends the run.
@@ -137,6 +147,12 @@ pub struct Step {
     pub cwd: String,
     /// The whole environment.
     pub variables: BTreeMap<String, String>,
+    /// How much of the machine it is kept from seeing.
+    #[serde(default)]
+    pub tier: Tier,
+    /// Where its randomness comes from.
+    #[serde(default)]
+    pub randomness: Randomness,
 }
 
 /// What to copy out after the last step.
@@ -256,8 +272,14 @@ impl Plan {
     /// Returns the plan unchanged when it can be run with these sources.
     pub fn validate(&self, host: &Host) -> Result<(), SandboxError> {
         let refuse = |what: String| Err(SandboxError::Plan { what });
-        if self.version != PLAN_VERSION {
-            return refuse(format!("version {} is not {PLAN_VERSION}", self.version));
+        match self.version {
+            PLAN_VERSION => {}
+            PLAN_VERSION_UNTIERED if self.tier() == Tier::T0 && !self.has_seeded_step() => {}
+            PLAN_VERSION_UNTIERED => return refuse("version 1 knows no tiers and no randomness".to_owned()),
+            other => return refuse(format!("version {other} is not {PLAN_VERSION}")),
+        }
+        if !(0..=EPOCH_MAX_UNIX_S).contains(&self.epoch_unix_s) {
+            return refuse(format!("epoch {}: allowed are 0 to {EPOCH_MAX_UNIX_S}", self.epoch_unix_s));
         }
         if self.hostname.is_empty() || self.hostname.len() > HOSTNAME_MAX || self.hostname.contains('\0') {
             return refuse(format!("host name `{}` is empty or longer than {HOSTNAME_MAX}", self.hostname));
@@ -277,6 +299,15 @@ impl Plan {
     pub fn writable_above(&self, path: &str) -> Option<&Mount> {
         let writable = self.mounts.iter().filter(|mount| matches!(mount, Mount::Copy { .. } | Mount::Scratch { .. }));
         writable.filter(|mount| is_within(path, mount.target())).max_by_key(|mount| mount.target().len())
+    }
+
+    /// Returns the highest tier of its steps.
+    pub fn tier(&self) -> Tier {
+        self.steps.iter().map(|step| step.tier).max().unwrap_or_default()
+    }
+
+    fn has_seeded_step(&self) -> bool {
+        self.steps.iter().any(|step| step.randomness == Randomness::Seeded)
     }
 
     fn validate_collect(&self, collect: &Collect) -> Result<(), SandboxError> {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libc::{c_int, c_long, c_ulong, c_void, pid_t};
 
 pub(crate) mod mount;
+pub(crate) mod process;
 pub(crate) mod trace;
 
 /// Set by SIGTERM: the caller is gone, or wants the end.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use attest::{Attestation, Claim};
 use build::compare;
+use build::normalise;
 use build::plan;
 use model::recipe::{Artifact, ArtifactKind, Recipe};
 use model::run::{Rebuilt, Record};
@@ -17,6 +18,7 @@ use crate::context::Context;
 use crate::error::{Context as _, Failure, Result};
 use crate::keys::KeyName;
 use crate::layout;
+use crate::normalising;
 use crate::project::Project;
 use crate::report::Report;
 use crate::runbook::durable;
@@ -180,7 +182,7 @@ fn holds(run: &Attestation, minimum: Level) -> bool {
 /// Builds, and states recipe and run.
 fn state(session: &mut Session<'_>, subject: &Subject<'_>, minimum: Level) -> Result<Built> {
     session.context().progress.doing("building");
-    let record = building::build_once(session.context(), session.inputs(), subject, minimum)?;
+    let (record, normalised) = building::build_once(session.context(), session.inputs(), subject, minimum)?;
     let key = KeyName::builder(&record.level)
         .ok_or_else(|| Failure::new("level", format!("no builder's key is for level `{}`", record.level)))?;
     let recipe = attest::recipe(&record.recipe);
@@ -192,7 +194,9 @@ fn state(session: &mut Session<'_>, subject: &Subject<'_>, minimum: Level) -> Re
     let statements = if known { vec![run] } else { vec![recipe, run] };
     let payloads = session.record(key, &statements)?;
     let run_payload = *payloads.last().ok_or_else(|| Failure::new("log", "the log acknowledged no statement"))?;
-    let run = of_record(&record);
+    let mut run = of_record(&record);
+    let of_file = |(path, report): &(String, normalise::Report)| normalising::json_of(path, report);
+    run["normalised"] = normalised.iter().map(of_file).collect();
     Ok(Built { recipe: record.recipe, recipe_payload, run_payload, run, cached: false, rebuilt: None })
 }
 
@@ -241,6 +245,7 @@ fn of_run(run: &Attestation) -> Value {
         "processes": run.processes,
         "trace": run.trace,
         "log": run.log,
+        "normalised": Value::Null,
     })
 }
 
@@ -301,6 +306,9 @@ impl Built {
         for denied in self.run["denied"].as_array().into_iter().flatten() {
             let (what, argv) = (denied["what"].as_str().unwrap_or(""), denied["argv"].as_str().unwrap_or(""));
             out.push(format!("  refused to `{}`: {what}", argv.chars().take(200).collect::<String>()));
+        }
+        for file in self.run["normalised"].as_array().into_iter().flatten() {
+            out.push(format!("normalised {}", normalising::summary_of(file)));
         }
         out.push(format!("recipe {}\nrun    {}", self.recipe_payload, self.run_payload));
         if let Some((rebuilt, payload)) = &self.rebuilt {

@@ -10,6 +10,7 @@ pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod lock;
 pub(crate) mod log;
+pub(crate) mod normalise;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod quickstart;
@@ -44,6 +45,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<Report> {
         Command::Test(args) => test::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Gate(args) => gate::run(&args, context),
+        Command::Normalise(args) => normalise::run(&args, context),
         Command::Push(args) => push::run(&args, context),
         Command::Pull(args) => pull::run(&args, context),
         Command::Reference(command) => reference::run(&command, context),

@@ -3,6 +3,7 @@
 mod place;
 
 mod tidy;
+mod tiers;
 
 mod chain;
 
@@ -31,3 +32,5 @@ mod mishaps;
 mod levels;
 
 mod deploying;
+
+mod normalise;

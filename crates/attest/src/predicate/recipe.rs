@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use model::recipe::{Artifact, ArtifactKind, Input, InputKind, Recipe, RecipeStep, Settings};
+use model::recipe::{Artifact, ArtifactKind, Input, InputKind, Normalise, Recipe, RecipeStep, Settings};
 use serde::{Deserialize, Serialize};
 use wire::digest::Digest;
 use wire::in_toto::Statement;
@@ -22,6 +22,8 @@ struct Body {
     plan: Digest,
     steps: Vec<StepBody>,
     inputs: Vec<InputBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    normalise: Vec<NormaliseBody>,
     settings: SettingsBody,
     outputs: Vec<OutputBody>,
 }
@@ -39,6 +41,16 @@ struct StepBody {
     argv: Vec<String>,
     cwd: String,
     variables: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NormaliseBody {
+    path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    check: bool,
+    recompress: bool,
+    format: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,6 +112,7 @@ pub fn statement(recipe: &Recipe) -> Statement {
         plan: recipe.plan,
         steps: recipe.steps.iter().map(StepBody::of).collect(),
         inputs: inputs.iter().map(InputBody::of).collect(),
+        normalise: recipe.normalise.iter().map(NormaliseBody::of).collect(),
         settings: SettingsBody::of(&recipe.settings),
         outputs: recipe.outputs.iter().map(OutputBody::of).collect(),
     };
@@ -118,11 +131,29 @@ pub(crate) fn parse(statement: &Statement) -> Result<Recipe, ClaimError> {
         plan: body.plan,
         steps: body.steps.into_iter().map(StepBody::value).collect(),
         inputs: body.inputs.into_iter().map(InputBody::value).collect(),
+        normalise: body.normalise.into_iter().map(NormaliseBody::value).collect(),
         settings: body.settings.value(),
         outputs: body.outputs.into_iter().map(OutputBody::value).collect(),
     };
     agree(Predicate::Recipe, statement, &output_subjects(&recipe.outputs))?;
     Ok(recipe)
+}
+
+impl NormaliseBody {
+    fn of(step: &Normalise) -> NormaliseBody {
+        NormaliseBody {
+            path: step.path.clone(),
+            kind: step.kind.clone(),
+            check: step.check,
+            recompress: step.recompress,
+            format: step.format,
+        }
+    }
+
+    fn value(self) -> Normalise {
+        let NormaliseBody { path, kind, check, recompress, format } = self;
+        Normalise { path, kind, check, recompress, format }
+    }
 }
 
 impl StepBody {

@@ -359,3 +359,26 @@ fn replace(value: &mut Value, path: &str, with: Option<Value>) {
         _ => panic!("no place at {path}"),
     }
 }
+
+#[test]
+fn a_recipe_says_what_was_normalised_and_one_without_says_nothing() {
+    let mut recipe = sample::recipe();
+    let text = |recipe: &model::recipe::Recipe| String::from_utf8(crate::recipe(recipe).to_json()).expect("text");
+    assert!(!text(&recipe).contains("normalise"), "as before there was such a thing");
+    let normalise = |kind: Option<&str>| model::recipe::Normalise {
+        path: "dist/a.whl".to_owned(),
+        kind: kind.map(str::to_owned),
+        check: false,
+        recompress: true,
+        format: 1,
+    };
+    recipe.normalise = vec![normalise(None), normalise(Some("wheel"))];
+    assert!(
+        text(&recipe).contains(r#""normalise":[{"check":false,"format":1,"path":"dist/a.whl","recompress":true},"#)
+    );
+    let statement = crate::recipe(&recipe);
+    assert_eq!(crate::predicate::recipe::parse(&statement).expect("it is read back"), {
+        recipe.inputs.sort();
+        recipe
+    });
+}

@@ -58,7 +58,7 @@ fn a_service() {
         toolchains = ["rust"]
 
         [build]
-        # T0: one fixed path, constructed variables, fixed source times. The only tier of this version.
+        # T0: one fixed path, constructed variables, fixed source times. T1 and T2 hide more of the machine.
         tier = "T0"
         # The number of CPUs can change a build's bytes, so it is part of the lock.
         cpus = 2

@@ -68,7 +68,7 @@ fn base(findings: &Findings) -> String {
     }
     out.push_str(
         "\n[build]\n\
-         # T0: one fixed path, constructed variables, fixed source times. The only tier of this version.\n\
+         # T0: one fixed path, constructed variables, fixed source times. T1 and T2 hide more of the machine.\n\
          tier = \"T0\"\n\
          # The number of CPUs can change a build's bytes, so it is part of the lock.\n\
          cpus = 2\n",

@@ -30,10 +30,11 @@ fn the_plan_of_a_build() {
     let planned = build(&spec(), &sample(), &source("https://git.example.org/greeter", "Ada"));
     expect![[r#"
         {
-          "version": 1,
+          "version": 2,
           "hostname": "build",
           "cpus": 2,
           "loopback": false,
+          "epoch_unix_s": 1795376460,
           "mounts": [
             {
               "tree": {
@@ -104,7 +105,9 @@ fn the_plan_of_a_build() {
                 "TMPDIR": "/tmp",
                 "TZ": "UTC",
                 "USER": "builder"
-              }
+              },
+              "tier": "T0",
+              "randomness": "real"
             }
           ],
           "collect": [
@@ -142,7 +145,15 @@ fn the_digest_covers_every_part() {
     let (lock, source) = (sample(), source("x", "Ada"));
     let mut digests = vec![build(&spec(), &lock, &source).digest()];
     let text = crate::spec::tests::GREETER;
-    for (from, to) in [("--release", "--profile=x"), ("GREETING", "GREETINGS"), ("release/greeter", "release/other")] {
+    for (from, to) in [
+        ("--release", "--profile=x"),
+        ("GREETING", "GREETINGS"),
+        ("release/greeter", "release/other"),
+        ("tier = \"T0\"", "tier = \"T1\""),
+        ("name = \"compile\"", "name = \"compile\"\ntier = \"T1\""),
+        ("name = \"compile\"", "name = \"compile\"\ntier = \"T2\""),
+        ("name = \"compile\"", "name = \"compile\"\nrandomness = \"seeded\""),
+    ] {
         let other = Spec::parse("assay.toml", text.replace(from, to).as_bytes()).expect(to);
         digests.push(build(&other, &lock, &source).digest());
     }
@@ -151,8 +162,15 @@ fn the_digest_covers_every_part() {
         change(&mut lock);
         build(&spec(), &lock, &source).digest()
     };
+    for keys in ["", "check = true\n", "recompress = true\n", "kind = \"tar\"\n"] {
+        let tables = format!("{text}\n[[normalise]]\npath = \"target/release/*\"\n{keys}");
+        let planned = build(&Spec::parse("assay.toml", tables.as_bytes()).expect(keys), &lock, &source);
+        digests.push(planned.digest());
+        let mut later = planned;
+        later.normalise[0].format += 1;
+        digests.push(later.digest());
+    }
     digests.push(other(&|lock| lock.cpus = 3));
-    digests.push(other(&|lock| lock.tier = "T1".to_owned()));
     digests.push(other(&|lock| lock.output_format = 9));
     digests.push(other(&|lock| lock.base.tree = Digest::of(b"other")));
     digests.push(other(&|lock| lock.toolchains[0].tree = Digest::of(b"other")));
@@ -167,6 +185,31 @@ fn the_digest_covers_every_part() {
     digests.sort();
     digests.dedup();
     assert_eq!(digests.len(), count);
+}
+
+#[test]
+fn tiers_stand_in_steps_variables_and_settings() {
+    let text = crate::spec::tests::GREETER.replace("tier = \"T0\"", "tier = \"T1\"");
+    let step = "name = \"compile\"";
+    let more = "name = \"pack\"\nrun = [\"tar\"]\ntier = \"T2\"\n\n[[step]]\nname = \"keys\"\nrun = [\"ssh-keygen\"]\nrandomness = \"seeded\"\n\n[[step]]\n";
+    let spec = Spec::parse("assay.toml", text.replace(step, &format!("{more}{step}")).as_bytes()).expect("good");
+    let planned = build(&spec, &sample(), &source("x", "Ada"));
+    let steps: Vec<_> =
+        planned.plan.steps.iter().map(|step| (step.name.as_str(), step.tier, step.randomness)).collect();
+    let expected = [
+        ("pack", Tier::T2, Randomness::Real),
+        ("keys", Tier::T1, Randomness::Seeded),
+        ("compile", Tier::T1, Randomness::Real),
+    ];
+    assert_eq!(steps, expected);
+    assert_eq!(planned.settings.tier, "T1 pack=T2 keys=T1+seeded");
+    assert_eq!(planned.plan.epoch_unix_s, planned.settings.epoch_unix_s);
+    assert!(planned.plan.steps.iter().all(|step| step.variables["PYTHONHASHSEED"] == "0"));
+    // A test has the real clock, and the variables of its own tier.
+    let tested = test(&spec, &sample(), &source("x", "Ada"), &spec.tests[0], None);
+    assert_eq!((tested.plan.steps[0].tier, tested.settings.tier.as_str()), (Tier::T1, "T1"));
+    let highest = Spec::parse("assay.toml", text.replace("\"T1\"", "\"T2\"").as_bytes()).expect("good");
+    assert_eq!(test(&highest, &sample(), &source("x", "Ada"), &spec.tests[0], None).plan.steps[0].tier, Tier::T1);
 }
 
 #[test]
@@ -198,4 +241,17 @@ fn a_project_without_cargo_has_no_configuration_of_it() {
     let planned = build(&spec(), &lock, &source("x", "Ada"));
     assert!(!planned.plan.mounts.iter().any(|mount| mount.target() == "/.cargo/config.toml"));
     assert_eq!(planned.plan.steps[0].variables["PATH"], "/usr/bin:/bin:/usr/sbin");
+}
+
+/// Builds that were stated before artifacts could be normalised are still found by their plan.
+#[test]
+fn a_plan_that_normalises_nothing_has_the_digest_of_former_versions() {
+    let planned = build(&spec(), &sample(), &source("x", "Ada"));
+    let canonical = serde_json::json!({
+        "plan": planned.plan,
+        "trees": planned.trees,
+        "tier": planned.settings.tier,
+        "outputFormat": planned.settings.output_format,
+    });
+    assert_eq!(planned.digest(), Digest::of(&wire::jcs::to_vec(&canonical)));
 }

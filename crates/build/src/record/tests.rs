@@ -1,6 +1,7 @@
 use model::recipe::ArtifactKind;
 use model::tree::Entry;
 use sandbox::outcome::{self, Access, Exit, Network, Refusal, StepOutcome};
+use sandbox::tier::{Randomness, Tier};
 
 use super::*;
 
@@ -38,6 +39,8 @@ fn outcome(level: Level, reads: &[&str]) -> Outcome {
             exit: Exit::Code(0),
             duration_us: 1_500_000,
             survivors: 0,
+            tier: Tier::T0,
+            randomness: Randomness::Real,
         }],
         processes: vec![process],
         paths: reads.iter().map(|path| (*path).to_owned()).collect(),
@@ -45,6 +48,7 @@ fn outcome(level: Level, reads: &[&str]) -> Outcome {
         missing: Vec::new(),
         denied: Vec::new(),
         network: Vec::new(),
+        random: Vec::new(),
         collected: vec![Collected {
             path: "/build/target/release/greeter".to_owned(),
             kind: CollectedKind::File { digest: digest("greeter"), size: 7, executable: true },

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sandbox::tier::{Randomness, Tier};
 use toml::de::DeTable;
 use wire::digest::Digest;
 
 use super::{
     Artifact, Base, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, FETCHED, FETCHES_MAX, Fetch, Health,
-    Image, Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Step, Test, TestFormat, Tier, looks_secret, text_of,
+    Image, Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Step, Test, TestFormat, looks_secret, text_of,
 };
 use crate::document::{At, Reader, Table};
 use crate::ecosystem::{self, LockFileKind};
@@ -62,7 +63,19 @@ pub(super) fn spec(file: &str, bytes: &[u8]) -> Result<Spec, Vec<Problem>> {
 
 /// Reads all sections, also after one failed. Whoever returns `None` has noted a problem.
 fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<Spec> {
-    let sections = ["version", "project", "base", "fetch", "build", "step", "artifact", "image", "test", "environment"];
+    let sections = [
+        "version",
+        "project",
+        "base",
+        "fetch",
+        "build",
+        "step",
+        "artifact",
+        "normalise",
+        "image",
+        "test",
+        "environment",
+    ];
     reader.keys(top, &sections);
     version(reader, top);
     let project = project(reader, top);
@@ -71,6 +84,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
     let build = build(reader, top);
     let steps = steps(reader, top);
     let artifacts = artifacts(reader, top);
+    let normalise = super::normalise::read(reader, top, artifacts.as_deref());
     let image = image(reader, top, artifacts.as_deref());
     let tests = tests(reader, top);
     let environments = environments(reader, top);
@@ -82,6 +96,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
         build: build?,
         steps: steps?,
         artifacts: artifacts?,
+        normalise: normalise?,
         image: image?,
         tests: tests?,
         environments: environments?,
@@ -239,23 +254,18 @@ fn build(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Build> {
     }
     let table = reader.table(top, "build")?;
     reader.keys(&table, &["tier", "cpus", "variables"]);
-    if let Some(tier) = reader.string(&table, "tier") {
-        check_tier(reader, &tier);
-    }
+    let tier = tier(reader, &table).unwrap_or_default();
     let cpus = reader.integer(&table, "cpus", (1, CPUS_MAX)).unwrap_or(CPUS_DEFAULT);
-    Some(Build { cpus, variables: variables(reader, &table), ..default })
+    Some(Build { tier, cpus, variables: variables(reader, &table) })
 }
 
-fn check_tier(reader: &mut Reader<'_>, tier: &At<String>) {
-    let allowed = "write `tier = \"T0\"`".to_owned();
-    match tier.value.as_str() {
-        "T0" => {}
-        "T1" | "T2" => {
-            let message = format!("tier `{}` is known, but this version cannot honour it", tier.value);
-            reader.problem(tier.offset, message, allowed);
-        }
-        other => reader.problem(tier.offset, format!("unknown tier `{}`", shown(other)), allowed),
-    }
+fn tier(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Tier> {
+    reader.one_of(table, "tier", &Tier::ALL.map(|tier| (tier.name(), tier)))
+}
+
+fn randomness(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Randomness> {
+    let known = [Randomness::Real, Randomness::Seeded].map(|randomness| (randomness.name(), randomness));
+    reader.one_of(table, "randomness", &known)
 }
 
 fn steps(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Step>> {
@@ -274,16 +284,18 @@ fn steps(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Step>> {
 }
 
 fn step(reader: &mut Reader<'_>, table: &Table<'_, '_>, names: &mut Names) -> Option<Step> {
-    reader.keys(table, &["name", "run", "cwd", "variables", "network"]);
+    reader.keys(table, &["name", "run", "cwd", "variables", "tier", "randomness", "network"]);
     let name = names.take(reader, table);
     let run = command(reader, table, "run");
     let cwd = cwd(reader, table);
+    let tier = tier(reader, table);
+    let randomness = randomness(reader, table).unwrap_or_default();
     if reader.boolean(table, "network").is_some_and(|network| network.value) {
         let offset = table.table.get("network").map_or(table.span.start, |value| value.span().start);
         let allowed = "no step has a network: what it needs is fetched by `assay lock`, from lock files".to_owned();
         reader.problem(offset, "`network = true` cannot be reproduced", allowed);
     }
-    Some(Step { name: name?, run: run?, cwd: cwd?, variables: variables(reader, table) })
+    Some(Step { name: name?, run: run?, cwd: cwd?, variables: variables(reader, table), tier, randomness })
 }
 
 fn artifacts(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Artifact>> {
@@ -538,7 +550,7 @@ fn checked_variables(reader: &mut Reader<'_>, map: BTreeMap<String, At<String>>)
     map.into_iter().map(|(name, value)| (name, value.value)).collect()
 }
 
-fn relative(reader: &mut Reader<'_>, path: At<String>) -> Option<String> {
+pub(super) fn relative(reader: &mut Reader<'_>, path: At<String>) -> Option<String> {
     let text = path.value.strip_prefix("./").unwrap_or(&path.value).trim_end_matches('/');
     let bad = text.contains(['\0', '\\'])
         || text.len() > model::tree::PATH_MAX
@@ -606,6 +618,6 @@ fn values(list: At<Vec<At<String>>>) -> Vec<String> {
     list.value.into_iter().map(|item| item.value).collect()
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(60).collect()
 }

@@ -95,7 +95,7 @@ fn syntax_errors_have_a_place() {
 #[test]
 fn several_problems_are_reported_at_once() {
     check(
-        &GREETER.replace("owners", "onwers").replace("cpus = 2", "cpus = 0").replace("\"T0\"", "\"T2\""),
+        &GREETER.replace("owners", "onwers").replace("cpus = 2", "cpus = 0").replace("\"T0\"", "\"T3\""),
         expect![[r#"
             assay.toml:3:1: [project] lacks the key `owners`
               | [project]
@@ -105,10 +105,10 @@ fn several_problems_are_reported_at_once() {
               | onwers = ["ada@example.org"]
               | ^
               = did you mean `owners`? allowed: `name`, `owners`
-            assay.toml:12:8: tier `T2` is known, but this version cannot honour it
-              | tier = "T2"
+            assay.toml:12:8: `T3` is no value of `tier`
+              | tier = "T3"
               |        ^
-              = write `tier = "T0"`
+              = did you mean `T0`? allowed: `T0`, `T1`, `T2`
             assay.toml:13:8: 0 is no value of `cpus`
               | cpus = 0
               |        ^
@@ -153,6 +153,7 @@ fn each_refusal_says_what_is_allowed() {
         ("\"libc6-dev\"", "\"libc6-dev=2.36\""),
         ("[\"rust\"]", "[\"rsut\"]"),
         ("tier = \"T0\"", "tier = \"T9\""),
+        ("name = \"compile\"", "name = \"compile\"\ntier = \"T1+\"\nrandomness = \"fake\""),
         ("{ GREETING = \"hello\" }", "{ HOME = \"/root\" }"),
         ("{ GREETING = \"hello\" }", "{ API_TOKEN = \"abc\" }"),
         ("{ GREETING = \"hello\" }", "{ \"A B\" = \"x\" }"),
@@ -187,7 +188,9 @@ fn each_refusal_says_what_is_allowed() {
         assay.toml:5:10: `owners` is empty; name at least one person or team
         assay.toml:8:20: `libc6-dev=2.36` is no name of a Debian package; lower-case letters, digits, `+`, `-` and `.`; the version is pinned by the lock
         assay.toml:9:15: unknown toolchain `rsut`; did you mean `rust`? allowed: `node`, `rust`
-        assay.toml:12:8: unknown tier `T9`; write `tier = "T0"`
+        assay.toml:12:8: `T9` is no value of `tier`; did you mean `T0`? allowed: `T0`, `T1`, `T2`
+        assay.toml:18:8: `T1+` is no value of `tier`; did you mean `T1`? allowed: `T0`, `T1`, `T2`
+        assay.toml:19:14: `fake` is no value of `randomness`; allowed: `real`, `seeded`
         assay.toml:14:15: `HOME` is set by the sandbox, the same everywhere; these are constructed: CARGO_BUILD_JOBS, CARGO_HOME, CARGO_INCREMENTAL, CARGO_NET_OFFLINE, GOENV, GOPROXY, GOSUMDB, GOTOOLCHAIN, HOME, LC_ALL, PATH, PIP_CONFIG_FILE, PIP_FIND_LINKS, PIP_NO_INDEX, PYTHONDONTWRITEBYTECODE, PYTHONHASHSEED, PYTHONNOUSERSITE, SOURCE_DATE_EPOCH, TMPDIR, TZ, USER, npm_config_cache, npm_config_nodedir, npm_config_offline, npm_config_update_notifier
         assay.toml:14:15: `API_TOKEN` looks like a secret, and this file is in every statement; leave it out: secrets never stand in `assay.toml`
         assay.toml:14:15: `A B` is no name of a variable; letters, digits and `_`, no digit first
@@ -210,7 +213,7 @@ fn each_refusal_says_what_is_allowed() {
         assay.toml:48:1: unknown key `run` in [environment.tools]; allowed: `policy`, `kind`, `check`, `runbook`
         assay.toml:20:1: `artifact` is a table here; expected a list of tables: write `[[artifact]]` on a line of its own
         assay.toml:1:1: the file lacks the key `step`; write `[[step]]` on a line of its own, then its `name` and `run`
-        assay.toml:16:3: unknown key `steps` in the file; did you mean `step`? allowed: `version`, `project`, `base`, `fetch`, `build`, `step`, `artifact`, `image`, `test`, `environment`"#]].assert_eq(&found.join("\n"));
+        assay.toml:16:3: unknown key `steps` in the file; did you mean `step`? allowed: `version`, `project`, `base`, `fetch`, `build`, `step`, `artifact`, `normalise`, `image`, `test`, `environment`"#]].assert_eq(&found.join("\n"));
 }
 
 #[test]

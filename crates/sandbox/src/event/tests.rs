@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::{Limits, PLAN_VERSION, Step};
+use crate::tier::{Randomness, Tier};
 
 const TRACE: &str = r#"{"event":"start","format":"assay-trace","version":1,"level":"full","refused":[],"landlock":null,"root":null}
 {"event":"path","id":0,"path":"/usr/bin/dash"}
@@ -12,16 +13,34 @@ const TRACE: &str = r#"{"event":"start","format":"assay-trace","version":1,"leve
 {"event":"access","process":0,"path":0,"kind":"missing","count":2}
 {"event":"denied","process":0,"what":"mount","count":1}
 {"event":"network","process":0,"call":"connect","address":"192.0.2.1:443","loopback":false,"errno":101,"count":1}
+{"event":"random","process":0,"source":"/dev/urandom","seeded":false,"count":3}
 {"event":"end","process":0,"exit":{"code":0},"duration_us":22,"cpu_us":16,"rss_max_kib":18}
-{"event":"step","step":0,"exit":{"code":0},"duration_us":23,"survivors":0}
+{"event":"step","step":0,"exit":{"code":0},"duration_us":23,"survivors":0,"tier":"T0","randomness":"real"}
 {"event":"finished","lost":0,"losses":[],"duration_us":24}
 "#;
 
 fn plan() -> Plan {
-    let step = Step { name: "one".to_owned(), argv: Vec::new(), cwd: "/".to_owned(), variables: BTreeMap::new() };
+    let step = Step {
+        name: "one".to_owned(),
+        argv: Vec::new(),
+        cwd: "/".to_owned(),
+        variables: BTreeMap::new(),
+        tier: Tier::T0,
+        randomness: Randomness::Real,
+    };
     let (hostname, limits) = (String::new(), Limits::default());
     let (mounts, collect) = (Vec::new(), Vec::new());
-    Plan { version: PLAN_VERSION, hostname, cpus: 1, loopback: false, mounts, steps: vec![step], collect, limits }
+    Plan {
+        version: PLAN_VERSION,
+        hostname,
+        cpus: 1,
+        loopback: false,
+        epoch_unix_s: 0,
+        mounts,
+        steps: vec![step],
+        collect,
+        limits,
+    }
 }
 
 fn fold(text: &str) -> Result<Outcome, SandboxError> {

@@ -47,7 +47,10 @@ fn good_plan_passes_and_its_json_is_stable() {
 
 #[test]
 fn each_fault_is_named() {
-    check(|plan| plan.version = 2, "version 2 is not 1");
+    check(|plan| plan.version = 3, "version 3 is not 2");
+    check(|plan| plan.version = 0, "version 0 is not 2");
+    check(|plan| plan.epoch_unix_s = -1, "epoch -1");
+    check(|plan| plan.epoch_unix_s = i64::MAX, "epoch 9223372036854775807");
     check(|plan| plan.hostname.clear(), "host name ``");
     check(|plan| plan.hostname = "x".repeat(65), "longer than 64");
     check(|plan| plan.cpus = 0, "0 CPUs");
@@ -61,6 +64,21 @@ fn each_fault_is_named() {
     let mut bad = plan();
     bad.steps[0].variables = variable("A=B");
     assert!(bad.validate(&host()).is_err());
+}
+
+#[test]
+fn version_1_is_read_and_knows_no_tiers() {
+    let old = plan();
+    assert_eq!((old.version, old.tier(), old.steps[0].randomness), (1, Tier::T0, Randomness::Real));
+    assert!(old.validate(&host()).is_ok());
+    check(|plan| plan.steps[0].tier = Tier::T1, "version 1 knows no tiers");
+    check(|plan| plan.steps[0].randomness = Randomness::Seeded, "version 1 knows no tiers");
+    let mut new = plan();
+    (new.version, new.steps[0].tier) = (PLAN_VERSION, Tier::T2);
+    assert!(new.validate(&host()).is_ok() && new.tier() == Tier::T2);
+    let text = serde_json::to_string(&new).expect("text");
+    assert!(text.contains(r#""tier":"T2","randomness":"real""#), "{text}");
+    assert!(serde_json::from_str::<Plan>(&text.replace("T2", "T3")).is_err());
 }
 
 #[test]

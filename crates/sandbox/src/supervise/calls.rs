@@ -9,8 +9,12 @@ use crate::outcome::AccessKind;
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the sandbox knows the system calls of x86-64 only");
 
+mod tiers;
+
 #[cfg(test)]
 mod tests;
+
+pub(super) use tiers::{Knobs, Sleep, Told, WALL_CLOCKS};
 
 /// The first number that this table knows nothing about: newer calls are answered `ENOSYS`, so none can open a file unseen.
 pub(super) const UNKNOWN_FROM: i64 = 470;
@@ -56,6 +60,8 @@ pub(super) enum When {
     Always,
     /// Any of these bits is set in the argument.
     Bits(usize, u32),
+    /// The first argument is one of these, and the whole second one is not zero.
+    IsWith(usize, &'static [u32], usize),
     /// The argument is one of these.
     Is(usize, &'static [u32]),
     /// The argument is none of these.
@@ -73,6 +79,7 @@ impl When {
             Self::Is(index, values) => values.contains(&low(index)),
             Self::IsNot(index, values) => !values.contains(&low(index)),
             Self::NonZero(index) => arguments[index] != 0,
+            Self::IsWith(index, values, other) => values.contains(&low(index)) && arguments[other] != 0,
         }
     }
 }
@@ -98,6 +105,16 @@ pub(super) enum Then {
     Affinity,
     /// `uname`, answered by the tracer when no namespace of our own holds the host name.
     HostName,
+    /// Answered by the tracer, for a tier or for seeded randomness.
+    Tell(Told),
+    /// A `getrandom` that the kernel answers: recorded.
+    Draw,
+    /// A look at a file; the argument that points to the `struct stat`, or, if `extended`, to the `struct statx`.
+    Look { buffer: usize, extended: bool },
+    /// A sleep or a wait, on which the logical clock moves.
+    Sleep(Sleep),
+    /// Times of a file set; its directory and path.
+    Touch(Place),
 }
 
 /// Where a path stands: directory argument (`None`: the working directory) and path argument.
@@ -138,8 +155,17 @@ pub(super) struct Settings {
     pub(super) host_name: bool,
 }
 
-/// Returns the whole table.
-pub(super) fn rules(settings: Settings) -> Vec<Rule> {
+/// Returns the whole table. At most one rule has a number.
+pub(super) fn rules(settings: Settings, knobs: Knobs) -> Vec<Rule> {
+    let tiers = tiers::rules(knobs);
+    let is_replaced = |rule: &Rule| tiers.iter().any(|tier| tier.number == rule.number);
+    let mut rules = every_tier(settings);
+    rules.retain(|rule| !is_replaced(rule));
+    rules.extend(tiers);
+    rules
+}
+
+fn every_tier(settings: Settings) -> Vec<Rule> {
     let mut rules = files();
     rules.extend(changes());
     rules.extend(network(settings));

@@ -63,6 +63,11 @@ fn block(rule: &Rule) -> Vec<sock_filter> {
         When::NonZero(index) => {
             vec![low(index), instruction(EQUAL, 0, 0, 2), high(index), instruction(EQUAL, 0, 1, 0), yes, no]
         }
+        When::IsWith(index, values, other) => {
+            let mut block = among_then(low(index), values, no);
+            block.extend([low(other), instruction(EQUAL, 0, 0, 2), high(other), instruction(EQUAL, 0, 1, 0), yes, no]);
+            block
+        }
         When::Is(index, values) => among(low(index), values, yes, no),
         When::IsNot(index, values) => among(low(index), values, no, yes),
     }
@@ -76,6 +81,17 @@ fn among(load: sock_filter, values: &[u32], inside: sock_filter, outside: sock_f
         block.push(instruction(EQUAL, value, after + 1, 0));
     }
     block.extend([outside, inside]);
+    block
+}
+
+/// Goes on behind the block if the loaded word is one of `values`, else ends with `outside`.
+fn among_then(load: sock_filter, values: &[u32], outside: sock_filter) -> Vec<sock_filter> {
+    let mut block = vec![load];
+    for (index, &value) in values.iter().enumerate() {
+        let after = (values.len() - 1 - index) as u8;
+        block.push(instruction(EQUAL, value, after + 1, 0));
+    }
+    block.push(outside);
     block
 }
 

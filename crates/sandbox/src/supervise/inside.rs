@@ -12,18 +12,20 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use libc::{pid_t, sock_filter};
+use libc::pid_t;
 use serde::{Deserialize, Serialize};
 
-use super::calls::{Settings, rules};
+use super::calls::Settings;
 use super::cpu::Count;
 use super::layout::{CPUINFO, Node};
 use super::transfer::{TransferError, receive};
 use super::translate::Translation;
-use super::{fence, filter, step};
+use super::{fence, step};
 use crate::plan::{Host, Level, Mount, Plan};
 use crate::sys;
 use crate::sys::mount;
+use crate::sys::process::fix_addresses;
+use crate::tier::Tier;
 
 /// User and group of the steps inside.
 pub(super) const BUILDER: u32 = 1000;
@@ -53,8 +55,6 @@ pub(super) struct Orders<'a> {
     /// The file system, at the levels that have one.
     pub(super) layout: Option<Node>,
     pub(super) settings: Settings,
-    /// Made when the settings are known for good.
-    pub(super) filter: Vec<sock_filter>,
     pub(super) count: Count,
     pub(super) supervisor: pid_t,
 }
@@ -124,7 +124,6 @@ fn prepare(orders: &mut Orders<'_>, socket: &UnixStream) -> Result<(), Trouble> 
         }
         None => outside(orders, &mut input)?,
     };
-    orders.filter = filter::program(&rules(orders.settings));
     check_confinement(orders)?;
     sys::ignore_children();
     sys::block_signals();
@@ -329,13 +328,22 @@ fn outside(orders: &Orders<'_>, input: &mut impl Read) -> Result<OwnedFd, Troubl
 
 /// Confines a child as every step will be, so that a kernel that refuses it is found before the first step.
 fn check_confinement(orders: &Orders<'_>) -> Result<(), Trouble> {
-    let nowhere = Path::new("");
-    let refused = |error| Trouble::machine("confining a process", nowhere)(error);
+    if orders.plan.tier() >= Tier::T1 {
+        // Some containers' filters refuse this alone.
+        check_in_child("turning off the randomisation of addresses", || {
+            fix_addresses().err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO))
+        })?;
+    }
+    check_in_child("confining a process", || {
+        step::check(orders).map_or_else(|trouble| trouble.errno.unwrap_or(libc::EIO), |()| 0)
+    })
+}
+
+/// Runs what returns 0 or an error number in a process of its own.
+fn check_in_child(what: &str, errno: impl FnOnce() -> i32) -> Result<(), Trouble> {
+    let refused = |error| Trouble::machine(what, Path::new(""))(error);
     match sys::clone_process(0).map_err(refused)? {
-        0 => {
-            let errno = step::confine(orders).map_or_else(|trouble| trouble.errno.unwrap_or(libc::EIO), |()| 0);
-            sys::exit(errno)
-        }
+        0 => sys::exit(errno()),
         pid => match sys::wait_child(pid).map_err(refused)? {
             0 => Ok(()),
             status if libc::WIFEXITED(status) => Err(refused(io::Error::from_raw_os_error(libc::WEXITSTATUS(status)))),

@@ -84,8 +84,8 @@ pub(super) fn open(level: Level, plan: &Plan, host: &Host) -> Result<Session, Cl
     };
     let layout = if level == Level::TraceOnly { None } else { Some(compute_layout(plan, &host.sources)?) };
     let (ours, theirs) = UnixStream::pair().map_err(failed("making a socket"))?;
-    let (filter, supervisor) = (Vec::new(), sys::process_id());
-    let orders = Orders { level, plan, host, layout, settings, filter, count, supervisor };
+    let supervisor = sys::process_id();
+    let orders = Orders { level, plan, host, layout, settings, count, supervisor };
     let flags = if level == Level::TraceOnly { 0 } else { NAMESPACES };
     let init = sys::clone_process(flags)
         .map_err(|error| refuse(level, "making namespaces", "", &error.to_string(), error.raw_os_error()))?;

@@ -5,22 +5,32 @@
 //! SIGTERM comes from the kernel; if the supervisor dies, the kernel kills every tracee and init.
 
 mod address;
+mod birth;
 mod calls;
+mod clock;
 mod collect;
 mod cpu;
 mod fence;
 mod filter;
+mod fixed;
 mod inside;
 mod layout;
 mod level;
+mod listing;
 mod place;
+mod random;
 mod record;
 mod sink;
 mod step;
 mod stops;
+mod substitute;
+mod times;
+mod told;
 mod tracer;
 mod transfer;
 mod translate;
+mod vdso;
+mod world;
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -40,6 +50,7 @@ use crate::plan::{Host, Level, Limits, Mount, PLAN_VERSION, Plan};
 use crate::probe::Probe;
 use crate::sys;
 use crate::sys::trace;
+use crate::tier::Tier;
 
 pub(crate) use self::level::remove_tree;
 pub(crate) use self::sink::GO_ON;
@@ -152,7 +163,8 @@ fn run_steps(plan: &Plan, prefix: &str, tracer: &mut Tracer<'_>) -> Result<bool,
     for step in 0..plan.steps.len() {
         let end = tracer.run_step(step)?;
         let (exit, duration_us) = (end.exit, end.duration.as_micros() as u64);
-        tracer.sink.emit(&Event::Step { step, exit, duration_us, survivors: end.survivors });
+        let (tier, randomness) = (plan.steps[step].tier, plan.steps[step].randomness);
+        tracer.sink.emit(&Event::Step { step, exit, duration_us, survivors: end.survivors, tier, randomness });
         tracer.sink.wait()?;
         if exit != Exit::Code(0) || tracer.limit.is_some() {
             if tracer.limit.is_none() {
@@ -177,7 +189,7 @@ fn full_mount(plan: &Plan, prefix: &str, tracer: &Tracer<'_>) -> Option<String> 
     targets.map(Mount::target).find(is_full).map(str::to_owned)
 }
 
-fn trace_session<'a>(session: &mut Session, plan: &Plan, sink: &'a mut Sink) -> io::Result<Tracer<'a>> {
+fn trace_session<'a>(session: &mut Session, plan: &'a Plan, sink: &'a mut Sink) -> io::Result<Tracer<'a>> {
     let root = session.root.take().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
     let socket = session.socket.try_clone()?;
     Ok(Tracer::new(session.init, socket, root, session.settings, plan, sink))
@@ -185,9 +197,16 @@ fn trace_session<'a>(session: &mut Session, plan: &Plan, sink: &'a mut Sink) -> 
 
 /// Opens the strongest level from the ceiling down to the minimum.
 fn open_any(plan: &Plan, host: &Host) -> Result<(Level, Vec<Refusal>, Session), Failure> {
+    if let Some((what, reason)) = world::refusal(plan) {
+        return Err(Failure::setup(&what, "", reason));
+    }
     let mut refused = Vec::new();
     let wanted = |level: &Level| host.ceiling.holds(*level) && level.holds(host.minimum);
     for level in Level::ALL.into_iter().filter(wanted) {
+        if let Some(refusal) = refuse_tier(level, plan.tier()) {
+            refused.push(refusal);
+            continue;
+        }
         match open(level, plan, host).and_then(|session| attach(level, session)) {
             Ok(session) => return Ok((level, refused, session)),
             Err(Closed::Refused(refusal)) => refused.push(refusal),
@@ -195,6 +214,16 @@ fn open_any(plan: &Plan, host: &Host) -> Result<(Level, Vec<Refusal>, Session), 
         }
     }
     Err(Failure::Level { minimum: host.minimum, refused })
+}
+
+/// Without namespaces the machine's own files and paths are in view, so only T0's promises, which name the level, can be kept.
+fn refuse_tier(level: Level, tier: Tier) -> Option<Refusal> {
+    (level == Level::TraceOnly && tier > Tier::T0).then(|| Refusal {
+        level,
+        what: format!("giving tier `{tier}`"),
+        reason: "without namespaces the machine shows through".to_owned(),
+        hint: Some("run where namespaces are allowed, or write `tier = \"T0\"`".to_owned()),
+    })
 }
 
 /// Attaches to init, and so to all that it will start.
@@ -212,6 +241,7 @@ fn probe(scratch: &Path) -> Probe {
         hostname: "probe".to_owned(),
         cpus: 1,
         loopback: false,
+        epoch_unix_s: 0,
         mounts: Vec::new(),
         steps: Vec::new(),
         collect: Vec::new(),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::event::Event;
-use crate::outcome::{AccessKind, Denied, Exit, Network};
+use crate::outcome::{AccessKind, Denied, Exit, Network, Random};
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +41,8 @@ struct Live {
     accesses: BTreeMap<(usize, AccessKind), u64>,
     denied: BTreeMap<String, u64>,
     network: BTreeMap<(String, String, bool, i32), u64>,
+    /// Sources of randomness, each with whether it was seeded.
+    drawn: BTreeMap<(&'static str, bool), u64>,
 }
 
 /// The book of one run. Processes are named by the tracer's own number for them (their thread group).
@@ -150,6 +152,18 @@ impl Book {
         }
     }
 
+    /// A process asked for randomness.
+    pub(super) fn draw(&mut self, process: i32, source: &'static str, seeded: bool) {
+        match self.live.get_mut(&process) {
+            Some(live) => {
+                let count = live.drawn.entry((source, seeded)).or_insert(0);
+                self.weight += u64::from(*count == 0);
+                *count += 1;
+            }
+            None => self.lose(format!("randomness for an unknown process from {source}")),
+        }
+    }
+
     /// A process ended: tells all that it did.
     pub(super) fn end(&mut self, process: i32, exit: Exit, usage: (u64, u64), now_us: u64, emit: &mut Emit<'_>) {
         let Some(live) = self.live.remove(&process) else { return };
@@ -165,6 +179,9 @@ impl Book {
         }
         for ((call, address, loopback, errno), count) in live.network {
             tell(Event::Network(Network { process: id, call, address, loopback, errno, count }), emit);
+        }
+        for ((source, seeded), count) in live.drawn {
+            tell(Event::Random(Random { process: id, source: source.to_owned(), seeded, count }), emit);
         }
         let duration_us = now_us.saturating_sub(live.start_us);
         let (cpu_us, rss_max_kib) = usage;
@@ -183,8 +200,8 @@ impl Book {
 
 impl Live {
     fn new(id: usize, pid: u32, parent: Option<usize>, replaces: Option<usize>, step: usize, start_us: u64) -> Self {
-        let (accesses, denied, network) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { id, pid, parent, replaces, step, executed: false, start_us, accesses, denied, network }
+        let (accesses, denied, network, drawn) = Default::default();
+        Self { id, pid, parent, replaces, step, executed: false, start_us, accesses, denied, network, drawn }
     }
 
     fn event(&self, program: Program) -> Event {

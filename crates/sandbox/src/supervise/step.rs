@@ -5,10 +5,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::calls::{Knobs, rules};
+use super::filter;
 use super::inside::{Orders, Trouble, fence_in};
 use super::translate::Translation;
 use crate::plan::{Level, Limits, Step};
 use crate::sys;
+use crate::sys::process::fix_addresses;
+use crate::tier::Tier;
 
 /// A shell's word for "found but cannot be run" and "not found".
 const CANNOT_RUN: i32 = 126;
@@ -20,11 +24,12 @@ const STACK_BYTES: u64 = 8 << 20;
 pub(super) fn run(orders: &Orders<'_>, number: usize) -> ! {
     let Some(step) = orders.plan.steps.get(number) else { sys::exit(CANNOT_RUN) };
     let program = Program::new(orders, step);
+    let knobs = Knobs::from(step);
     if let Err(error) = enter(&program, &orders.plan.limits) {
         complain(&format!("cannot enter `{}`", program.cwd.display()), &error);
         sys::exit(CANNOT_RUN);
     }
-    if let Err(trouble) = confine(orders) {
+    if let Err(trouble) = confine(orders, knobs) {
         complain(&trouble.what, &io::Error::other(trouble.reason));
         sys::exit(CANNOT_RUN);
     }
@@ -52,8 +57,14 @@ fn enter(program: &Program, limits: &Limits) -> io::Result<()> {
     std::env::set_current_dir(&program.cwd)
 }
 
+/// Confines this process as the step with the most is: what a machine refuses shows here.
+pub(super) fn check(orders: &Orders<'_>) -> Result<(), Trouble> {
+    let knobs = Knobs { tier: orders.plan.tier(), ..Knobs::default() };
+    confine(orders, knobs)
+}
+
 /// Takes everything from this process that a step shall not have.
-pub(super) fn confine(orders: &Orders<'_>) -> Result<(), Trouble> {
+fn confine(orders: &Orders<'_>, knobs: Knobs) -> Result<(), Trouble> {
     let refused = |what: &str, error: io::Error| Trouble {
         machine: true,
         what: what.to_owned(),
@@ -61,10 +72,14 @@ pub(super) fn confine(orders: &Orders<'_>) -> Result<(), Trouble> {
         reason: error.to_string(),
         errno: error.raw_os_error(),
     };
+    if knobs.tier >= Tier::T1 {
+        fix_addresses().map_err(|error| refused("turning off address randomisation", error))?;
+    }
     sys::drop_capabilities().map_err(|error| refused("dropping capabilities", error))?;
     sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(|error| refused("giving up privileges for good", error))?;
     fence_in(orders)?;
-    sys::install_filter(&orders.filter).map_err(|error| refused("installing the seccomp filter", error))
+    let filter = filter::program(&rules(orders.settings, knobs));
+    sys::install_filter(&filter).map_err(|error| refused("installing the seccomp filter", error))
 }
 
 struct Program {

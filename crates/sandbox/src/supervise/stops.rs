@@ -4,6 +4,7 @@ use libc::pid_t;
 
 use super::address::{ADDRESS_MAX, Internet, internet};
 use super::calls::{Address, Flags, Place, Rule, Then, describe, family};
+use super::times::Wake;
 use super::tracer::{Tracer, resume};
 use super::{cpu, place};
 use crate::outcome::{AccessKind, Limit};
@@ -23,6 +24,45 @@ pub(super) struct Pending {
     paths: [Option<Vec<u8>>; 2],
     flags: i32,
     addresses: Vec<Internet>,
+    /// What a sleep does to the clock.
+    wake: Option<Wake>,
+}
+
+impl Pending {
+    fn new(rule: Rule, arguments: [u64; 6]) -> Self {
+        Self { rule, arguments, paths: [None, None], flags: 0, addresses: Vec::new(), wake: None }
+    }
+
+    pub(super) fn sleeping(rule: Rule, arguments: [u64; 6], wake: Wake) -> Self {
+        Self { wake: Some(wake), ..Self::new(rule, arguments) }
+    }
+
+    pub(super) fn arguments(&self) -> &[u64; 6] {
+        &self.arguments
+    }
+
+    pub(super) fn number(&self) -> i64 {
+        self.rule.number
+    }
+
+    pub(super) fn path(&self, which: usize) -> Option<&[u8]> {
+        self.paths[which].as_deref()
+    }
+
+    /// Of an open: where its path stands in the program, how long it is, and the flags.
+    pub(super) fn opened(&self) -> Option<(u64, usize, i32)> {
+        let Then::Open { path, .. } = self.rule.then else { return None };
+        Some((self.arguments[path], self.paths[0].as_ref()?.len(), self.flags))
+    }
+
+    /// Whether it was to change or open a file that its path names.
+    fn has_path(&self) -> bool {
+        match self.rule.then {
+            Then::Open { .. } | Then::Change { .. } | Then::Move { .. } => true,
+            Then::Touch(place) => self.arguments[place.1] != 0,
+            _ => false,
+        }
+    }
 }
 
 impl Tracer<'_> {
@@ -39,6 +79,10 @@ impl Tracer<'_> {
             Then::Affinity => self.tell_cpus(pid, &arguments),
             Then::HostName => self.tell_name(pid, &arguments),
             Then::Network(address) => self.begin_network(pid, rule, arguments, address),
+            Then::Tell(told) => self.tell(pid, told, &arguments),
+            Then::Draw => self.draw(pid),
+            Then::Sleep(sleep) => self.sleep_begins(pid, rule, arguments, sleep),
+            Then::Look { .. } => self.pend(pid, Pending::new(rule, arguments)),
             _ => self.begin_file(pid, rule, arguments),
         }
     }
@@ -70,7 +114,7 @@ impl Tracer<'_> {
         skip(pid, told.map_or(-i64::from(libc::EFAULT), |()| 0));
     }
 
-    fn process(&self, pid: pid_t) -> pid_t {
+    pub(super) fn process(&self, pid: pid_t) -> pid_t {
         self.tasks.get(&pid).map_or(pid, |task| task.process)
     }
 
@@ -80,13 +124,14 @@ impl Tracer<'_> {
             Then::Open { path, .. } | Then::Execute { path, .. } => [read(path), None],
             Then::Change { place: (_, path), .. } => [read(path), None],
             Then::Move { from, to, .. } => [read(from.1), read(to.1)],
+            Then::Touch((_, path)) if arguments[path] != 0 => [read(path), None],
             _ => [None, None],
         };
         let flags = match rule.then {
             Then::Open { flags, .. } => open_flags(pid, flags, &arguments),
             _ => 0,
         };
-        self.pend(pid, Pending { rule, arguments, paths, flags, addresses: Vec::new() });
+        self.pend(pid, Pending { paths, flags, ..Pending::new(rule, arguments) });
     }
 
     fn begin_network(&mut self, pid: pid_t, rule: Rule, arguments: [u64; 6], address: Address) {
@@ -105,10 +150,10 @@ impl Tracer<'_> {
         if addresses.is_empty() {
             return resume(pid);
         }
-        self.pend(pid, Pending { rule, arguments, paths: [None, None], flags: 0, addresses });
+        self.pend(pid, Pending { addresses, ..Pending::new(rule, arguments) });
     }
 
-    fn pend(&mut self, pid: pid_t, pending: Pending) {
+    pub(super) fn pend(&mut self, pid: pid_t, pending: Pending) {
         match self.tasks.get_mut(&pid) {
             Some(task) => {
                 task.pending = Some(pending);
@@ -125,17 +170,36 @@ impl Tracer<'_> {
     pub(super) fn call_ended(&mut self, pid: pid_t) {
         let pending = self.tasks.get_mut(&pid).and_then(|task| task.pending.take());
         let stop = trace::syscall_stop(pid);
-        if let (Some(pending), Ok(Stop::Exit { result })) = (pending, stop)
-            && !RESTARTS.contains(&result)
-        {
+        if let (Some(pending), Ok(Stop::Exit { result })) = (pending, stop) {
+            if RESTARTS.contains(&result) {
+                self.interrupted(pid, pending, result);
+                return resume(pid);
+            }
             match pending.rule.then {
                 Then::Network(_) => self.reached(pid, &pending, result),
+                Then::Sleep(_) => {
+                    if let Some(wake) = &pending.wake {
+                        self.woke(pid, wake, result);
+                    }
+                }
+                Then::Look { .. } if result < 0 => {}
+                Then::Look { buffer, extended } => self.looked(pid, pending.arguments[buffer], extended),
                 _ if result < 0 => self.failed(pid, &pending, -result as i32),
                 _ => self.succeeded(pid, &pending, result),
             }
             self.watch_events();
         }
         resume(pid);
+    }
+
+    /// A signal came into a call: it will be made again, or, a sleep, gone on with.
+    fn interrupted(&mut self, pid: pid_t, pending: Pending, result: i64) {
+        let Some(wake) = pending.wake else { return };
+        // Puts the program's own time back.
+        self.woke(pid, &wake, result);
+        if let (Wake::After(_), Some(task)) = (&wake, self.tasks.get_mut(&pid)) {
+            task.interrupted = Some(wake);
+        }
     }
 
     fn reached(&mut self, pid: pid_t, pending: &Pending, result: i64) {
@@ -150,6 +214,7 @@ impl Tracer<'_> {
         match pending.rule.then {
             Then::Open { directory, .. } => self.opened(pid, pending, directory, result),
             Then::Change { place, kind, follow } => self.changed(pid, pending, 0, place, kind, follow),
+            Then::Touch(place) => self.touch_ended(pid, pending, place),
             Then::Move { from, from_kind, to, to_kind } => {
                 self.changed(pid, pending, 0, from, from_kind, false);
                 self.changed(pid, pending, 1, to, to_kind, false);
@@ -174,18 +239,43 @@ impl Tracer<'_> {
             Err(_) => return self.lose(pid, pending),
         };
         let process = self.process(pid);
-        for &kind in open_kinds(pending.flags) {
+        let kinds = open_kinds(pending.flags);
+        for &kind in kinds {
             self.book.access(process, path.clone(), kind, &mut |event| self.sink.emit(event));
+        }
+        if kinds.iter().any(|kind| kind.is_write()) {
+            self.wrote(pid, descriptor);
+        }
+        if kinds.contains(&AccessKind::Read) {
+            self.opened_for_reading(pid, pending, descriptor, &path);
         }
     }
 
-    fn changed(&mut self, pid: pid_t, pending: &Pending, which: usize, place: Place, kind: AccessKind, follow: bool) {
+    pub(super) fn changed(
+        &mut self,
+        pid: pid_t,
+        pending: &Pending,
+        which: usize,
+        place: Place,
+        kind: AccessKind,
+        follow: bool,
+    ) {
         let directory = place.0.map(|index| pending.arguments[index]);
         let path = pending.paths[which].as_deref().map(|path| place::absolute(pid, directory, path));
         let Some(Ok(path)) = path else { return self.lose(pid, pending) };
         let path = place::resolved(&self.root, &path, follow);
         let process = self.process(pid);
+        if kind == AccessKind::Write {
+            self.cut(&path);
+        }
         self.book.access(process, path, kind, &mut |event| self.sink.emit(event));
+    }
+
+    /// Counts a loss, unless the process was killed in its stop: then it has seen nothing.
+    pub(super) fn lose_unless_gone(&mut self, pid: pid_t, what: &str) {
+        if trace::registers(pid).is_ok() {
+            self.book.lose(format!("{what} for process {pid}"));
+        }
     }
 
     fn lose(&mut self, pid: pid_t, pending: &Pending) {
@@ -205,7 +295,7 @@ impl Tracer<'_> {
         };
         let places: &[Option<usize>] = match pending.rule.then {
             Then::Open { directory, .. } | Then::Execute { directory, .. } => &[directory],
-            Then::Change { place, .. } => &[place.0],
+            Then::Change { place, .. } | Then::Touch(place) => &[place.0],
             Then::Move { from, to, .. } => &[from.0, to.0],
             _ => &[],
         };
@@ -222,7 +312,7 @@ impl Tracer<'_> {
     /// A thread ended between the two stops: the call may have had its effect.
     pub(super) fn unfinished(&mut self, pid: pid_t, task: &super::tracer::Task) {
         let Some(pending) = &task.pending else { return };
-        let is_file = !matches!(pending.rule.then, Then::Network(_) | Then::Execute { .. });
+        let is_file = pending.has_path();
         for one in &pending.addresses {
             self.book.reach(task.process, pending.rule.name, one.address.clone(), one.loopback, libc::EINTR);
         }
@@ -237,7 +327,7 @@ impl Tracer<'_> {
     }
 }
 
-fn skip(pid: pid_t, result: i64) {
+pub(super) fn skip(pid: pid_t, result: i64) {
     match trace::skip(pid, result) {
         Ok(()) => resume(pid),
         // A refused call must not run: if it cannot be skipped, its process ends (it may be gone already).

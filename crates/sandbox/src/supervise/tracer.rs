@@ -18,6 +18,8 @@ use super::place;
 use super::record::Book;
 use super::sink::Sink;
 use super::stops::Pending;
+use super::times::Wake;
+use super::world::World;
 use crate::error::Failure;
 use crate::outcome::{Exit, Limit};
 use crate::plan::{Limits, Plan};
@@ -26,6 +28,8 @@ use crate::sys::trace::{self, Report};
 
 /// How often limits are looked at.
 const TICK_MS: u64 = 100;
+/// Reports taken at a tick before early children wait for the next.
+const REPORTS_MAX: usize = 10_000;
 /// The caller's word that there was too much output.
 pub(crate) const TOO_MUCH_OUTPUT: u8 = b'o';
 
@@ -34,6 +38,8 @@ pub(crate) const TOO_MUCH_OUTPUT: u8 = b'o';
 pub(super) struct Task {
     pub(super) process: pid_t,
     pub(super) pending: Option<Pending>,
+    /// A sleep that a signal interrupted.
+    pub(super) interrupted: Option<Wake>,
 }
 
 /// How a step ended.
@@ -54,6 +60,8 @@ pub(super) struct Tracer<'a> {
     pub(super) cpus: u32,
     pub(super) host_name: String,
     pub(super) limit: Option<Limit>,
+    pub(super) world: World<'a>,
+    settings: Settings,
     socket: UnixStream,
     limits: Limits,
     started: Instant,
@@ -79,17 +87,16 @@ impl<'a> Tracer<'a> {
         socket: UnixStream,
         root: OwnedFd,
         settings: Settings,
-        plan: &Plan,
+        plan: &'a Plan,
         sink: &'a mut Sink,
     ) -> Self {
-        let mut table = vec![None; UNKNOWN_FROM as usize];
-        for rule in rules(settings) {
-            table[rule.number as usize] = Some(rule);
-        }
+        let world = World::new(plan, &root);
         Self {
             init,
             root,
-            rules: table,
+            rules: Vec::new(),
+            world,
+            settings,
             tasks: HashMap::new(),
             book: Book::default(),
             sink,
@@ -116,6 +123,11 @@ impl<'a> Tracer<'a> {
         let failed = |error: io::Error| Failure::setup("starting a step", "", error);
         let begun = Instant::now();
         (self.step, self.first, self.exit, self.killing) = (step, None, None, false);
+        self.world.begin_step(step);
+        self.rules = vec![None; UNKNOWN_FROM as usize];
+        for rule in rules(self.settings, self.world.knobs) {
+            self.rules[rule.number as usize] = Some(rule);
+        }
         let mut command = vec![STEP];
         command.extend((step as u32).to_le_bytes());
         self.socket.write_all(&command).map_err(failed)?;
@@ -230,12 +242,17 @@ impl<'a> Tracer<'a> {
 
     /// Takes a new thread or process into the books.
     fn adopt(&mut self, child: pid_t, parent: Option<pid_t>, is_thread: bool) {
+        if self.tasks.contains_key(&child) {
+            // Its parent's report came after it was taken for an orphan, which is counted as a loss.
+            return resume(child);
+        }
         let parent_process = parent.and_then(|parent| self.tasks.get(&parent)).map(|task| task.process);
         let process = if is_thread { parent_process.unwrap_or(child) } else { child };
-        self.tasks.insert(child, Task { process, pending: None });
+        self.tasks.insert(child, Task { process, ..Task::default() });
         if process == child {
             let inside = place::inner_pid(child).unwrap_or(0);
             self.book.fork(child, parent_process, inside, self.step, self.now_us());
+            self.world.fork(child, parent_process);
         }
         if parent == Some(self.init) && self.first.is_none() {
             self.first = Some(child);
@@ -258,10 +275,11 @@ impl<'a> Tracer<'a> {
         if former != pid {
             self.tasks.remove(&former);
         }
-        self.tasks.insert(pid, Task { process: pid, pending: None });
+        self.tasks.insert(pid, Task { process: pid, ..Task::default() });
         match place::program(pid) {
             Ok(program) => {
                 let now = self.now_us();
+                self.begin_program(pid, &program);
                 self.book.execute(pid, program, now, &mut |event| self.sink.emit(event));
             }
             Err(error) => self.book.lose(format!("program of process {pid}: {error}")),
@@ -279,6 +297,7 @@ impl<'a> Tracer<'a> {
         self.unfinished(pid, &task);
         if task.process == pid {
             self.tasks.retain(|_, other| other.process != pid);
+            self.world.end(pid);
             let usage = (report.cpu_us, report.rss_max_kib);
             let now = self.now_us();
             self.book.end(pid, exit, usage, now, &mut |event| self.sink.emit(event));
@@ -289,7 +308,7 @@ impl<'a> Tracer<'a> {
         Ok(())
     }
 
-    fn live_processes(&self) -> HashSet<pid_t> {
+    pub(super) fn live_processes(&self) -> HashSet<pid_t> {
         self.tasks.values().map(|task| task.process).collect()
     }
 
@@ -329,9 +348,24 @@ impl<'a> Tracer<'a> {
         if self.killing {
             self.kill_all();
         }
-        self.adopt_orphans();
+        if self.early.is_empty() || self.take_all()? {
+            self.adopt_orphans();
+        }
         self.sink.flush();
         Ok(())
+    }
+
+    /// Takes what the kernel has to report, for the parent of an early child may be among it; returns whether nothing was left.
+    ///
+    /// The kernel reports the oldest processes first, so that busy ones can keep a younger one's report waiting for long.
+    fn take_all(&mut self) -> Result<bool, Failure> {
+        for _ in 0..REPORTS_MAX {
+            match trace::report_at_hand().map_err(|error| Failure::setup("waiting for a process", "", error))? {
+                Some(report) => self.take(report)?,
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
     }
 
     /// A child whose parent was killed before it could report it: attributed to nobody, and counted as a loss.

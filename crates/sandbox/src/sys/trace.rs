@@ -1,4 +1,4 @@
-//! `ptrace(2)`, memory of a tracee, and `wait4(2)`; x86-64 registers where a call is skipped.
+//! `ptrace(2)`, memory of a tracee, calls made in its name, and `wait4(2)`.
 
 use std::io;
 use std::mem::zeroed;
@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use libc::{c_int, c_long, c_uint, c_void, pid_t};
 
 use super::check;
+use crate::machine::{CALL_OFFSET, FIRST_ARGUMENT_OFFSET, RESULT_OFFSET, call_result, with_call};
 
 const SEIZE: c_uint = 0x4206;
 const LISTEN: c_uint = 0x4208;
@@ -18,9 +19,6 @@ const OPTIONS: c_int = libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACEEXEC
     | libc::PTRACE_O_TRACESECCOMP
     | libc::PTRACE_O_EXITKILL;
-/// Bytes of `struct user_regs_struct` before `orig_rax` and `rax`.
-const ORIG_RAX: usize = 15 * 8;
-const RAX: usize = 10 * 8;
 /// The kernel reads at most this much in one piece here; a piece never crosses a page, so a missing page cuts nothing readable.
 const PAGE: u64 = 4096;
 /// The kernel refuses longer paths.
@@ -96,13 +94,12 @@ pub(crate) fn syscall_stop(pid: pid_t) -> io::Result<Stop> {
 
 /// Number and arguments of the call that a tracee is in, at an event within it.
 pub(crate) fn first_argument(pid: pid_t) -> io::Result<u64> {
-    const RDI: usize = 14 * 8;
-    peek_user(pid, RDI)
+    peek_user(pid, FIRST_ARGUMENT_OFFSET)
 }
 
 /// The number of the call that a tracee is in.
 pub(crate) fn call_number(pid: pid_t) -> io::Result<i64> {
-    peek_user(pid, ORIG_RAX).map(|number| number as i64)
+    peek_user(pid, CALL_OFFSET).map(|number| number as i64)
 }
 
 fn peek_user(pid: pid_t, offset: usize) -> io::Result<u64> {
@@ -119,8 +116,8 @@ fn peek_user(pid: pid_t, offset: usize) -> io::Result<u64> {
 
 /// At a seccomp stop: makes the kernel skip the call and return `result`.
 pub(crate) fn skip(pid: pid_t, result: i64) -> io::Result<()> {
-    ptrace(libc::PTRACE_POKEUSER, pid, ORIG_RAX, usize::MAX)?;
-    ptrace(libc::PTRACE_POKEUSER, pid, RAX, result as usize).map(drop)
+    ptrace(libc::PTRACE_POKEUSER, pid, CALL_OFFSET, usize::MAX)?;
+    ptrace(libc::PTRACE_POKEUSER, pid, RESULT_OFFSET, result as usize).map(drop)
 }
 
 /// Reads up to `buffer.len()` bytes of a tracee's memory.
@@ -153,6 +150,79 @@ pub(crate) fn write_memory(pid: pid_t, address: u64, bytes: &[u8]) -> io::Result
             std::fs::File::options().write(true).open(format!("/proc/{pid}/mem"))?.write_all_at(bytes, address)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Writes to a tracee's memory also where it may only read; the page becomes its own copy.
+pub(crate) fn force_memory(pid: pid_t, pieces: &[(u64, &[u8])]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let memory = std::fs::File::options().write(true).open(format!("/proc/{pid}/mem"))?;
+    pieces.iter().try_for_each(|&(address, bytes)| memory.write_all_at(bytes, address))
+}
+
+/// Registers of a tracee that is stopped.
+pub(crate) fn registers(pid: pid_t) -> io::Result<libc::user_regs_struct> {
+    // SAFETY: plain data.
+    let mut registers: libc::user_regs_struct = unsafe { zeroed() };
+    ptrace(libc::PTRACE_GETREGS, pid, 0, (&raw mut registers).expose_provenance())?;
+    Ok(registers)
+}
+
+pub(crate) fn set_registers(pid: pid_t, registers: &libc::user_regs_struct) -> io::Result<()> {
+    ptrace(libc::PTRACE_SETREGS, pid, 0, (&raw const *registers).expose_provenance()).map(drop)
+}
+
+/// Makes a tracee, stopped at the end of a call with these registers, do another call; returns its result.
+///
+/// It is stopped as before afterwards, but for its registers, which the caller sets. Signals that come meanwhile are sent again at the end.
+pub(crate) fn call(pid: pid_t, at: &libc::user_regs_struct, number: i64, arguments: [u64; 4]) -> io::Result<i64> {
+    set_registers(pid, &with_call(at, number, arguments))?;
+    let mut signals = Vec::new();
+    let mut stops = 0;
+    while stops < 2 {
+        ptrace(libc::PTRACE_SYSCALL, pid, 0, 0)?;
+        let status = wait_for(pid)?;
+        if !libc::WIFSTOPPED(status) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        match (status >> 16, libc::WSTOPSIG(status)) {
+            (0, signal) if signal == libc::SIGTRAP | 0x80 => stops += 1,
+            (0, signal) => signals.push(signal),
+            _ => {}
+        }
+    }
+    let result = call_result(&registers(pid)?);
+    for signal in signals {
+        // SAFETY: plain numbers; the thread is stopped, so its group is its own or that of its process.
+        check(unsafe { libc::syscall(libc::SYS_tkill, pid, signal) })?;
+    }
+    Ok(result)
+}
+
+/// Waits for one tracee; one that ended stays to be reported.
+fn wait_for(pid: pid_t) -> io::Result<c_int> {
+    loop {
+        // SAFETY: the structure is ours; an end is only looked at.
+        let info = unsafe {
+            let mut info: libc::siginfo_t = zeroed();
+            let options = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT | libc::__WALL;
+            let result = libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, options);
+            check(c_long::from(result)).map(|_| info)
+        };
+        match info {
+            Ok(info) if [libc::CLD_TRAPPED, libc::CLD_STOPPED].contains(&info.si_code) => {
+                let mut status = 0;
+                // SAFETY: the status is ours.
+                let result = unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+                match check(c_long::from(result))? {
+                    0 => {}
+                    _ => return Ok(status),
+                }
+            }
+            Ok(_) => return Err(io::Error::from_raw_os_error(libc::ESRCH)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

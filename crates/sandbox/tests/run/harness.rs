@@ -11,11 +11,14 @@ use std::time::Instant;
 use sandbox::error::SandboxError;
 use sandbox::outcome::{AccessKind, Outcome, Process, Stream};
 use sandbox::plan::{Host, Level, Limits, Mount, PLAN_VERSION, Plan, Step};
+use sandbox::tier::{Randomness, Tier};
 
+/// When the sources were written, and where the logical clock begins: 2001-02-03 04:05:06.
+pub(crate) const EPOCH_UNIX_S: i64 = 981_173_106;
 /// A name and what it checks; a panic is a failure.
 pub(crate) type Test = (&'static str, fn());
 
-const AS_USER: &str = "SANDBOX_TEST_AS_USER";
+pub(crate) const AS_USER: &str = "SANDBOX_TEST_AS_USER";
 const USER: &str = "65534";
 
 /// Runs tests whose name holds one of the words; returns the exit code.
@@ -156,12 +159,22 @@ impl Bench {
             hostname: "build".to_owned(),
             cpus: 2,
             loopback: false,
+            epoch_unix_s: EPOCH_UNIX_S,
             mounts: mounts(),
             steps: vec![step("shell", &["/bin/sh", "-c", script])],
             collect: Vec::new(),
             limits: Limits { wall_ms: 60_000, ..Limits::default() },
         };
         Self { place, plan, host, output: String::new(), errors: String::new() }
+    }
+
+    /// Gives every step this tier, with its variables.
+    pub(crate) fn tier(mut self, tier: Tier, randomness: Randomness) -> Self {
+        for step in &mut self.plan.steps {
+            (step.tier, step.randomness) = (tier, randomness);
+            step.variables.extend(tier.variables());
+        }
+        self
     }
 
     pub(crate) fn try_run(&mut self) -> Result<Outcome, SandboxError> {
@@ -204,7 +217,7 @@ fn mounts() -> Vec<Mount> {
         Mount::Copy {
             target: "/build".to_owned(),
             source: "source".to_owned(),
-            mtime_unix_s: 315_532_800,
+            mtime_unix_s: EPOCH_UNIX_S,
             size_bytes: 64 << 20,
         },
         tree("/tools", "tools"),
@@ -224,6 +237,8 @@ pub(crate) fn step(name: &str, argv: &[&str]) -> Step {
             ("HOME".to_owned(), "/home".to_owned()),
             ("TMPDIR".to_owned(), "/tmp".to_owned()),
         ]),
+        tier: Tier::T0,
+        randomness: Randomness::Real,
     }
 }
 
@@ -252,12 +267,15 @@ pub(crate) fn tools() -> &'static Path {
     TOOLS.get_or_init(|| {
         let place = base().join("tools");
         fs::create_dir_all(&place).expect("a directory for tools");
-        fs::write(place.join("hostile.c"), include_str!("hostile.c")).expect("the source");
-        for (name, flags) in [("hostile", &["-pthread"][..]), ("hostile-static", &["-pthread", "-static"])] {
+        let sources = [("hostile", include_str!("hostile.c")), ("leaks", include_str!("leaks.c"))];
+        let kinds = [("", &["-pthread"][..]), ("-static", &["-pthread", "-static"])];
+        for ((name, text), (ending, flags)) in sources.into_iter().flat_map(|one| kinds.map(|kind| (one, kind))) {
+            let source = place.join(format!("{name}.c"));
+            fs::write(&source, text).expect("the source");
             let status = Command::new("cc")
                 .args(["-O1", "-w", "-o"])
-                .arg(place.join(name))
-                .arg(place.join("hostile.c"))
+                .arg(place.join(format!("{name}{ending}")))
+                .arg(&source)
                 .args(flags)
                 .status();
             assert!(

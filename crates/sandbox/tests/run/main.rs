@@ -2,7 +2,7 @@
 //!
 //! A harness of its own, because this program is also the supervisor (`__supervise`) and some of the hostile programs. Started by
 //! root it runs every test as root, then starts a copy of itself as user 65534 and runs them all again; started by a user it runs the user's
-//! half and says so. Arguments: words that a test's name must hold; `--measure` runs the measurement instead.
+//! half and says so. Arguments: words that a test's name must hold; `--measure` and `--tiers` run the measurements instead.
 
 #![allow(clippy::print_stdout, reason = "a test harness speaks on standard output")]
 
@@ -15,6 +15,7 @@ mod measure;
 mod network;
 mod processes;
 mod survivors;
+mod tiers;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,11 +25,21 @@ fn main() {
         Some("__caller") => survivors::caller(&arguments[1..]),
         Some("__probe") => levels::print_probe(),
         Some("--measure") => measure::measure(),
+        Some("--tiers") => measure::race_tiers(&arguments[1..]),
         _ => std::process::exit(harness::run_all(&arguments, &tests())),
     }
 }
 
 fn tests() -> Vec<harness::Test> {
-    [processes::TESTS, files::TESTS, network::TESTS, isolation::TESTS, limits::TESTS, levels::TESTS, survivors::TESTS]
-        .concat()
+    [
+        processes::TESTS,
+        files::TESTS,
+        network::TESTS,
+        isolation::TESTS,
+        limits::TESTS,
+        levels::TESTS,
+        survivors::TESTS,
+        tiers::TESTS,
+    ]
+    .concat()
 }

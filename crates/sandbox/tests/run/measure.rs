@@ -1,6 +1,7 @@
 //! The cost: a small Rust crate built bare and observed, in turns; CPU of everything (compiler, tracer, caller) as a ratio.
 //!
-//! `cargo test -p sandbox --test run -- --measure [ROUNDS]`. Nothing is asserted: the machine's noise is larger than the cost. Needs the
+//! `cargo test -p sandbox --test run -- --measure [ROUNDS]`; `--tiers [ROUNDS] [DIRECTORY …]` races bare, T0, T1 and T2 on a shell script that
+//! starts 600 programs, on that crate, and on `./configure && make -j2` of each directory. Nothing is asserted: the machine's noise is larger than the cost. Needs the
 //! Rust toolchain of `rustc --print sysroot`; the caller must be able to read it.
 
 use std::collections::BTreeMap;
@@ -14,6 +15,10 @@ use sandbox::plan::{Level, Mount, Plan};
 use crate::harness::Bench;
 
 const MODULES: usize = 12;
+
+mod tiers;
+
+pub(crate) use tiers::race_tiers;
 
 pub(crate) fn measure() {
     let rounds = std::env::args().nth(2).and_then(|word| word.parse().ok()).unwrap_or(3);

@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::tier::Tier;
 
 const OWN: Settings = Settings { own_network: true, affinity: true, host_name: true };
 
 #[test]
 fn each_call_stands_once() {
-    let rules = rules(OWN);
-    let numbers: BTreeSet<i64> = rules.iter().map(|rule| rule.number).collect();
-    assert_eq!(numbers.len(), rules.len());
-    assert!(numbers.iter().all(|&number| (0..UNKNOWN_FROM).contains(&number)));
+    for tier in Tier::ALL {
+        let rules = rules(OWN, Knobs { tier, ..Knobs::default() });
+        let numbers: BTreeSet<i64> = rules.iter().map(|rule| rule.number).collect();
+        assert_eq!(numbers.len(), rules.len());
+        assert!(numbers.iter().all(|&number| (0..UNKNOWN_FROM).contains(&number)));
+    }
 }
 
 #[test]
 fn refusals_are_described() {
     let describe = |number: i64, arguments: [u64; 6]| {
-        let all = rules(OWN);
+        let all = rules(OWN, Knobs::default());
         let rule = all.iter().find(|rule| rule.number == number).expect("a rule");
         assert!(rule.when.holds(&arguments));
         super::describe(rule, &arguments)

@@ -24,9 +24,8 @@ fn masks_have_that_many_bits() {
 
 #[test]
 fn cpuinfo_repeats_the_first() {
-    let machine =
-        "processor\t: 0\nmodel name\t: X\nsiblings\t: 8\ncore id\t\t: 0\n\nprocessor\t: 1\nmodel name\t: Y\n\n";
+    let machine = "processor\t: 0\nmodel name\t: X\ncpu MHz\t\t: 2596.118\nsiblings\t: 8\ncore id\t\t: 0\n\nprocessor\t: 1\nmodel name\t: Y\n\n";
     let text = cpuinfo(machine, 2);
-    let expected = "processor\t: 0\nmodel name\t: X\nsiblings\t: 2\ncore id\t\t: 0\n\nprocessor\t: 1\nmodel name\t: X\nsiblings\t: 2\ncore id\t\t: 1\n\n";
+    let expected = "processor\t: 0\nmodel name\t: X\ncpu MHz\t\t: 1000.000\nsiblings\t: 2\ncore id\t\t: 0\n\nprocessor\t: 1\nmodel name\t: X\ncpu MHz\t\t: 1000.000\nsiblings\t: 2\ncore id\t\t: 1\n\n";
     assert_eq!(text, expected);
 }

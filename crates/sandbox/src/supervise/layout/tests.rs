@@ -25,10 +25,21 @@ fn list(path: &Path) -> std::io::Result<Option<Vec<(String, Entry)>>> {
 }
 
 fn compute(mounts: Vec<Mount>, cwd: &str) -> Result<Node, LayoutError> {
-    let step = Step { name: String::new(), argv: Vec::new(), cwd: cwd.to_owned(), variables: BTreeMap::new() };
+    let (tier, randomness) = Default::default();
+    let (name, argv, variables) = Default::default();
+    let step = Step { name, argv, cwd: cwd.to_owned(), variables, tier, randomness };
     let (hostname, limits, collect) = (String::new(), Limits::default(), Vec::new());
-    let plan =
-        Plan { version: PLAN_VERSION, hostname, cpus: 1, loopback: false, mounts, steps: vec![step], collect, limits };
+    let plan = Plan {
+        version: PLAN_VERSION,
+        hostname,
+        cpus: 1,
+        loopback: false,
+        epoch_unix_s: 0,
+        mounts,
+        steps: vec![step],
+        collect,
+        limits,
+    };
     let sources = ["base", "tree", "file", "none"].map(|name| (name.to_owned(), Path::new("/").join(name)));
     layout(&plan, &BTreeMap::from(sources), Vec::new(), &list)
 }

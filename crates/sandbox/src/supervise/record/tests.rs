@@ -35,6 +35,22 @@ fn repetition_costs_nothing() {
 }
 
 #[test]
+fn randomness_is_told_by_source_and_kind() {
+    let (book, events) = tell_story(|book, emit| {
+        book.fork(10, None, 2, 0, 1);
+        book.execute(10, program("/sh"), 2, emit);
+        for seeded in [true, true, false] {
+            book.draw(10, "getrandom", seeded);
+        }
+        book.draw(99, "getrandom", true);
+        book.end(10, Exit::Code(0), (5, 6), 9, emit);
+    });
+    let random = |seeded, count| Event::Random(Random { process: 0, source: "getrandom".to_owned(), seeded, count });
+    assert!(events.contains(&random(true, 2)) && events.contains(&random(false, 1)), "{events:?}");
+    assert_eq!(book.lost().0, 1, "of an unknown process");
+}
+
+#[test]
 fn second_program_is_a_new_entry() {
     let (_, events) = tell_story(|book, emit| {
         book.fork(10, None, 2, 0, 1);

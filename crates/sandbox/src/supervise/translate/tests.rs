@@ -12,7 +12,17 @@ fn targets_are_replaced_where_they_stand_alone() {
     let mounts = vec![base, scratch("/build"), scratch("/build/deps"), scratch("/tmp")];
     let (hostname, limits) = (String::new(), Limits::default());
     let (steps, collect) = (Vec::new(), Vec::new());
-    let plan = Plan { version: PLAN_VERSION, hostname, cpus: 1, loopback: false, mounts, steps, collect, limits };
+    let plan = Plan {
+        version: PLAN_VERSION,
+        hostname,
+        cpus: 1,
+        loopback: false,
+        epoch_unix_s: 0,
+        mounts,
+        steps,
+        collect,
+        limits,
+    };
     let translation = Translation::new(&plan, Path::new("/s"));
     for (text, expected) in BTreeMap::from([
         ("/build", "/s/build"),
