@@ -29,6 +29,7 @@ use crate::machine;
 use crate::missing;
 use crate::normalising::{self, Normalised};
 use crate::project::Project;
+use crate::runs::Run;
 
 /// The largest artifact, trace or log that is kept.
 const KEPT_MAX: u64 = 16 << 30;
@@ -47,34 +48,29 @@ pub(crate) struct Subject<'a> {
 
 /// A directory under `runs/` that is removed when this value is dropped.
 pub(crate) struct RunDirectory {
-    path: PathBuf,
-    /// The run's name.
-    pub(crate) id: String,
+    run: Run,
 }
 
 impl RunDirectory {
     /// Makes a directory for one run.
     pub(crate) fn new(context: &Context) -> Result<RunDirectory> {
-        let id = machine::random_name()?;
-        let path = context.home.runs().join(&id);
-        crate::home::private_directory(&path)?;
-        fs::create_dir(path.join("collect")).context("run", format!("making `{}`", path.display()))?;
-        Ok(RunDirectory { path, id })
+        let run = Run::new(&context.home.runs())?;
+        fs::create_dir(run.path().join("collect")).context("run", format!("making `{}`", run.path().display()))?;
+        Ok(RunDirectory { run })
+    }
+
+    /// The run's name.
+    pub(crate) fn id(&self) -> &str {
+        self.run.name()
     }
 
     /// Where collected files lie.
     pub(crate) fn collected(&self) -> PathBuf {
-        self.path.join("collect")
+        self.file("collect")
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-}
-
-impl Drop for RunDirectory {
-    fn drop(&mut self) {
-        let _left = fs::remove_dir_all(&self.path); // `admin fsck` names what stays
+        self.run.path().join(name)
     }
 }
 
@@ -200,7 +196,7 @@ pub(crate) fn build_once(
         sources: &sources,
     };
     let circumstances = Circumstances {
-        id: ran.directory.id.clone(),
+        id: ran.directory.id().to_owned(),
         started,
         finished: machine::now()?,
         invoker: machine::invoker(),

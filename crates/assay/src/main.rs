@@ -17,6 +17,7 @@ mod report;
 mod home;
 mod keys;
 mod machine;
+mod runs;
 mod session;
 mod signer;
 

@@ -32,6 +32,7 @@ use crate::keys::{self, KeyName};
 use crate::machine;
 use crate::remote::api::Api;
 use crate::remote::dated::Dated;
+use crate::runs::Run;
 use crate::signer::Signer;
 
 mod opening;
@@ -49,6 +50,8 @@ pub(crate) struct Session<'c> {
     trust: Arc<Trust>,
     inputs: StoreInputs,
     chain: Chain,
+    /// Where files lie on their way into the store, when a server has the data directory's own place for that.
+    _scratch: Option<Run>,
 }
 
 enum Chain {
@@ -153,7 +156,7 @@ impl<'c> Session<'c> {
         let session = match opened {
             Ok(home) => {
                 let inputs = StoreInputs { blobs: home.blobs().clone(), trees: home.trees().clone() };
-                Session { context, trust, inputs, chain: Chain::Local(home) }
+                Session { context, trust, inputs, chain: Chain::Local(home), _scratch: None }
             }
             Err(HomeError::Lock(LockError::Held { holder: Holder { address: Some(url), .. }, .. })) => {
                 let token = context.global.token.clone().or_else(|| keys::operator_token(&context.home));
@@ -172,10 +175,11 @@ impl<'c> Session<'c> {
         let chain = Chain::Remote(Api::new(url, token, context.runtime.handle().clone())?);
         // A scratch directory of its own: the server empties the data directory's when it starts.
         let data = context.home.data();
-        let disk = Disk::new(context.home.runs().join(format!("tmp-{}", std::process::id())));
+        let scratch = Run::new(&context.home.runs())?;
+        let disk = Disk::new(scratch.path().join("tmp"));
         let blobs = Blobs::new(data.join("blobs"), disk.clone());
         let trees = Trees::new(data.join("trees"), blobs.clone(), disk);
-        Ok(Session { context, trust, inputs: StoreInputs { blobs, trees }, chain })
+        Ok(Session { context, trust, inputs: StoreInputs { blobs, trees }, chain, _scratch: Some(scratch) })
     }
 
     /// Seals the home. A command that fails before it comes here seals it all the same, when the session is dropped.
@@ -190,11 +194,7 @@ impl<'c> Session<'c> {
                 .runtime
                 .block_on(home.close())
                 .map_err(|error| of_home("sealing the data directory", error)),
-            Chain::Remote(_) => {
-                let _absent =
-                    std::fs::remove_dir_all(self.context.home.runs().join(format!("tmp-{}", std::process::id())));
-                Ok(())
-            }
+            Chain::Remote(_) => Ok(()),
         }
     }
 

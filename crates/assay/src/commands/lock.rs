@@ -11,6 +11,7 @@ use crate::inputs::StoreInputs;
 use crate::project::Project;
 use crate::report::Report;
 use crate::runbook::durable;
+use crate::runs::Run;
 use crate::session::Session;
 
 /// Pin every input of the build in assay.lock, and keep its bytes
@@ -78,6 +79,7 @@ pub(crate) fn with_world<T>(
     work: impl FnOnce(&World<'_>) -> Result<T>,
 ) -> Result<T> {
     let fetch = Https::new(context.runtime.handle().clone())?;
+    let scratch = Run::new(&context.home.runs())?;
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(Into::into)
         .or_else(|| std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".cargo")));
@@ -89,10 +91,8 @@ pub(crate) fn with_world<T>(
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
             .collect(),
-        scratch: context.home.runs().join(format!("lock-{}", std::process::id())),
+        scratch: scratch.path().to_path_buf(),
     };
     let progress = |what: &str| context.progress.doing(what);
-    let outcome = work(&World { inputs, fetch: &fetch, host: &host, progress: &progress });
-    let _absent = std::fs::remove_dir_all(&host.scratch);
-    outcome
+    work(&World { inputs, fetch: &fetch, host: &host, progress: &progress })
 }

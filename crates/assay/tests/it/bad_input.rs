@@ -147,6 +147,8 @@ fn a_killed_build_leaves_nothing_and_can_be_typed_again() {
         (&serde_json::json!(false), &serde_json::json!(true)),
         "{built}"
     );
+    let left: Vec<_> = fs::read_dir(place.home().join("runs")).expect("listed").flatten().collect();
+    assert!(left.is_empty(), "what the killed build collected is gone: {left:?}");
     assert_eq!(place.json(&project, 0, &["admin", "fsck"])["result"], "pass");
 }
 
