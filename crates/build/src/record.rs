@@ -230,7 +230,7 @@ impl<'a> Reach<'a> {
 
     /// Whether something pins what is read at `path`, or the build itself made it.
     fn is_declared(&self, path: &str) -> bool {
-        if pseudo::is_pseudo(path, self.level) {
+        if pseudo::is_pseudo(path, self.level) || self.plan.fixes(path) {
             return true;
         }
         if self.level == Level::TraceOnly {

@@ -19,6 +19,14 @@ pub(crate) const FIRST_ARGUMENT_OFFSET: usize = 14 * 8;
 /// Length of the instruction `syscall`.
 const CALL_BYTES: u64 = 2;
 
+/// What `/proc/cpuinfo` tells of one CPU from tier T1 on: the first CPU of its kind, which every other can stand in for. What a program
+/// asks the CPU itself (`cpuid`) stays true, and may tell more.
+pub(crate) const CPU: &str = "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 6\nmodel name\t: x86-64\nstepping\t: 1\n\
+    cpu MHz\t\t: 1000.000\ncache size\t: 1024 KB\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: 13\nwp\t\t: yes\n\
+    flags\t\t: fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 syscall nx lm\n\
+    bogomips\t: 2000.00\nclflush size\t: 64\ncache_alignment\t: 64\naddress sizes\t: 40 bits physical, 48 bits virtual\n\
+    power management:\n";
+
 /// Returns the registers with which a thread that just left a call makes another one.
 pub(crate) fn with_call(registers: &user_regs_struct, number: i64, arguments: [u64; 4]) -> user_regs_struct {
     let mut next = *registers;

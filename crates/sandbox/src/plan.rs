@@ -295,6 +295,13 @@ impl Plan {
         self.collect.iter().try_for_each(|collect| self.validate_collect(collect))
     }
 
+    /// Whether every step is told the same at `path`, a file of `/proc`, on whatever machine it runs: then reading it is no
+    /// look at the machine.
+    pub fn fixes(&self, path: &str) -> bool {
+        let all_told = !self.steps.is_empty() && self.steps.iter().all(|step| step.tier >= Tier::T1);
+        all_told && crate::supervise::is_fixed(self, path)
+    }
+
     /// Returns the writable mount that `path` lies in.
     pub fn writable_above(&self, path: &str) -> Option<&Mount> {
         let writable = self.mounts.iter().filter(|mount| matches!(mount, Mount::Copy { .. } | Mount::Scratch { .. }));

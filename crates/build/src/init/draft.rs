@@ -16,6 +16,8 @@ pub(super) struct Draft {
     /// Comment lines above the toolchains.
     pub(super) about_toolchains: Vec<String>,
     pub(super) lock_files: Vec<String>,
+    /// The tier, where the least is not enough, and why.
+    pub(super) tier: Option<(String, String)>,
     /// Variables of every step.
     pub(super) variables: Vec<(String, String)>,
     pub(super) steps: Vec<Step>,
@@ -89,9 +91,12 @@ impl Draft {
             out.push_str("# `assay lock` fetches what these name, by digest. They are read, never resolved.\n");
             out.push_str(&format!("lock-files = {}\n", list_of(&self.lock_files)));
         }
+        out.push_str("\n[build]\n");
+        if let Some((tier, why)) = &self.tier {
+            out.push_str(&format!("# {why}\ntier = {}\n", basic_string(tier)));
+        }
         out.push_str(
-            "\n[build]\n\
-             # The number of CPUs can change a build's bytes, so it is part of the lock.\n\
+            "# The number of CPUs can change a build's bytes, so it is part of the lock.\n\
              cpus = 2\n",
         );
         if !self.variables.is_empty() {

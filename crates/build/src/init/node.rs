@@ -95,6 +95,11 @@ fn draft(directory: &Path, package: &Package) -> Draft {
             "`npm` to the packages.",
         ]),
         lock_files: texts(&["package-lock.json"]),
+        tier: Some((
+            "T1".to_owned(),
+            "Node asks for the machine's memory and CPUs when it starts; from T1 on it is told the same everywhere."
+                .to_owned(),
+        )),
         steps,
         artifacts: vec![(name_of(&artifact), artifact.clone())],
         test: is_test.then(|| texts(&["sh", "-c", "npm ci && npm test"])),

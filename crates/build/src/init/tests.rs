@@ -268,6 +268,7 @@ fn node_projects_are_packed_or_shipped_whole() {
     let (_, spec) = proposed(&project("init-node", &[("package.json", package), lock]));
     let steps: Vec<String> = spec.steps.iter().map(|step| step.run.join(" ")).collect();
     assert_eq!(steps, ["npm ci", "npm run build", "npm pack --ignore-scripts"]);
+    assert_eq!(spec.build.tier.name(), "T1", "node's questions about the machine have fixed answers");
     assert_eq!((spec.project.name.as_str(), spec.artifacts[0].path.as_str()), ("ada-pages", "Ada-pages-1.2.0.tgz"));
     assert_eq!(spec.tests[0].run, ["sh", "-c", "npm ci && npm test"]);
     let package = r#"{"scripts":{"start":"node .","test":"echo \"Error: no test specified\" && exit 1"}}"#;

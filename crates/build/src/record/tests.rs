@@ -67,7 +67,11 @@ pub(crate) fn outcome_sample() -> Outcome {
 }
 
 fn recorded(outcome: &Outcome) -> Result<Record, RecordError> {
-    let spec = Spec::parse("assay.toml", crate::spec::tests::GREETER.as_bytes()).expect("it is good");
+    recorded_by(crate::spec::tests::GREETER, outcome)
+}
+
+fn recorded_by(spec: &str, outcome: &Outcome) -> Result<Record, RecordError> {
+    let spec = Spec::parse("assay.toml", spec.as_bytes()).expect("it is good");
     let lock = crate::lock::tests::sample();
     let source = Source { tree: digest("source"), revision: None };
     let planned = crate::plan::build(&spec, &lock, &source);
@@ -119,6 +123,19 @@ fn a_complete_build() {
     use InputKind::{Base, Dependency, Package, Toolchain};
     assert_eq!(kinds, [Package, Package, Base, Toolchain, Dependency, Dependency]);
     assert_eq!(record.recipe.inputs[4].version, "73e321f84cd2493e93e093d455f52c39f9acbff7");
+}
+
+/// From tier T1 on the kernel's description of the machine is fixed, so reading it is no look at the machine; at T0 it is.
+#[test]
+fn what_a_tier_fixes_is_declared() {
+    let reads = ["/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version", "/proc/17/maps", "/proc/kcore"];
+    let undeclared_at = |tier: &str| {
+        let text = crate::spec::tests::GREETER.replace("tier = \"T0\"", &format!("tier = \"{tier}\""));
+        let record = recorded_by(&text, &outcome(Level::NoProc, &reads)).expect("the artifact is there");
+        record.undeclared.into_iter().map(|undeclared| undeclared.path).collect::<Vec<_>>()
+    };
+    assert_eq!(undeclared_at("T0"), ["/proc/cpuinfo", "/proc/kcore", "/proc/meminfo", "/proc/stat", "/proc/version"]);
+    assert_eq!(undeclared_at("T1"), ["/proc/kcore"]);
 }
 
 #[test]

@@ -61,6 +61,7 @@ pub(super) fn file(plan: &Plan, path: &str) -> Option<String> {
         "loadavg" => "0.00 0.00 0.00 1/1 1\n".to_owned(),
         "meminfo" => memory(plan),
         "stat" => counters(plan),
+        "cpuinfo" => processors(plan),
         "cmdline" | "diskstats" | "interrupts" | "softirqs" | "modules" | "vmstat" | "zoneinfo" | "buddyinfo"
         | "pagetypeinfo" | "schedstat" | "iomem" | "ioports" | "slabinfo" | "vmallocinfo" | "locks" | "devices"
         | "misc" | "crypto" | "cgroups" | "consoles" | "kallsyms" | "key-users" | "timer_list" | "dma" | "fb"
@@ -132,6 +133,18 @@ fn memory(plan: &Plan) -> String {
         ("SwapFree", 0),
     ];
     lines.into_iter().map(line).collect()
+}
+
+/// `/proc/cpuinfo`: as many CPUs as the plan has, all of the plainest kind.
+fn processors(plan: &Plan) -> String {
+    let cpus = plan.cpus;
+    let processor = |cpu: u32| {
+        format!(
+            "processor\t: {cpu}\n{}physical id\t: 0\nsiblings\t: {cpus}\ncore id\t\t: {cpu}\ncpu cores\t: {cpus}\napicid\t\t: {cpu}\n\n",
+            crate::machine::CPU
+        )
+    };
+    (0..cpus).map(processor).collect()
 }
 
 /// `/proc/stat`: the lines by which programs count CPUs, and the start of the machine.

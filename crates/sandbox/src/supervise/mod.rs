@@ -56,6 +56,11 @@ pub(crate) use self::level::remove_tree;
 pub(crate) use self::sink::GO_ON;
 pub(crate) use self::tracer::TOO_MUCH_OUTPUT;
 
+/// Whether a step of tier T1 is told the same at this path of `/proc` on every machine.
+pub(crate) fn is_fixed(plan: &Plan, path: &str) -> bool {
+    fixed::file(plan, path).is_some()
+}
+
 /// The largest plan that is read: files given as text, and mounts by the thousand, stay far below.
 pub(crate) const REQUEST_BYTES_MAX: u32 = 256 << 20;
 /// Less free space than this in a writable mount, after a step failed, is called full.

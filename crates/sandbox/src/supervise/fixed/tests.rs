@@ -29,11 +29,31 @@ fn files_are_functions_of_the_plan() {
     assert!(file("/proc/meminfo").starts_with("MemTotal:        1048576 kB\n"));
     assert_eq!(file("/proc/stat").lines().filter(|line| line.starts_with("cpu")).count(), 3);
     assert!(file("/proc/stat").contains("\nbtime 1795369000\n"));
+    let cpus = file("/proc/cpuinfo");
+    assert_eq!(cpus.lines().filter(|line| line.starts_with("processor\t: ")).count(), 2);
+    assert!(cpus.lines().all(|line| line.is_empty() || line.contains("\t: ") || line == "power management:"), "{cpus}");
     let expected = "none / tmpfs ro 0 0\nnone /proc proc ro 0 0\nnone /dev/shm tmpfs rw 0 0\n\
                     none /tool\\040chain tmpfs ro 0 0\nnone /tmp tmpfs rw 0 0\n";
     assert_eq!(file("/proc/7/mounts"), expected);
     assert_eq!(file("/proc/7/task/8/mounts"), expected);
     assert!(file("/proc/7/mountinfo").starts_with("2 1 0:2 / / ro - tmpfs none ro\n"));
+}
+
+/// What is told the same everywhere is no look at the machine, as long as every step is told so.
+#[test]
+fn a_plan_fixes_what_all_its_steps_are_told() {
+    use crate::tier::Tier;
+    let step = |tier| {
+        let text = r#"{"name":"ask","argv":["/bin/true"],"cwd":"/","variables":{}}"#;
+        let step: crate::plan::Step = serde_json::from_str(text).expect("a step");
+        crate::plan::Step { tier, ..step }
+    };
+    let with = |tiers: &[Tier]| Plan { steps: tiers.iter().map(|tier| step(*tier)).collect(), ..plan() };
+    for path in ["/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/version", "/proc/7/mounts"] {
+        assert!(with(&[Tier::T1, Tier::T2]).fixes(path), "{path}");
+        assert!(!with(&[Tier::T1, Tier::T0]).fixes(path) && !with(&[]).fixes(path), "{path}");
+    }
+    assert!(!with(&[Tier::T2]).fixes("/proc/7/maps") && !with(&[Tier::T2]).fixes("/etc/hostname"));
 }
 
 #[test]
