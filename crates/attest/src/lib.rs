@@ -20,6 +20,7 @@ mod claim;
 
 mod fact;
 
+pub mod keyless;
 mod open;
 
 pub mod sample;

@@ -4,11 +4,18 @@
 //! system through that library. Nothing here knows what a statement says: it checks bytes against keys, and
 //! [`trust::open`] hands out a payload only after its signature was found good.
 //!
-//! Absent until there is a certificate authority to need them: certificates, time-stamps, sealing of secrets.
+//! Keyless signatures are checked in [`certificate`], [`authority`], [`sct`], [`stamp`] and [`promise`]; issuing
+//! certificates and times, and sealing secrets, are absent.
 
 #![forbid(unsafe_code)]
 
 mod key;
+
+pub mod authority;
+pub mod certificate;
+pub mod promise;
+pub mod sct;
+pub mod stamp;
 
 pub mod cosignature;
 pub mod note;

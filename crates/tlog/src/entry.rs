@@ -49,8 +49,8 @@ pub enum EntryError {
     /// The entry's key did not make the signature.
     #[error("the signature was not made by the key in the log entry")]
     Signer,
-    /// A kind of entry that blobs do not have.
-    #[error("a blob's signature is not logged as `{0}`")]
+    /// A kind of entry that such content does not have.
+    #[error("such content is not logged as `{0}`")]
     Kind(String),
 }
 
@@ -107,6 +107,7 @@ pub fn check_envelope(body: &Body, envelope: &Envelope) -> Result<PublicKey, Ent
             check_signature(&spec.signature.content, &envelope.signature.sig)?;
             verifier_key(&spec.signature.verifier)?
         }
+        Body::HashedRekord001(_) | Body::InToto002(_) => return Err(EntryError::Kind(body.kind_version().kind)),
     };
     key.verify(&pae, &envelope.signature.sig).map_err(|_| EntryError::Signer)?;
     Ok(key)

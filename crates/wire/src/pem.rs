@@ -14,6 +14,8 @@ use crate::base64;
 
 /// Label of an X.509 SubjectPublicKeyInfo.
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
+/// Label of an X.509 certificate.
+pub const CERTIFICATE: &str = "CERTIFICATE";
 /// Label of a PKCS #8 private key.
 pub const PRIVATE_KEY: &str = "PRIVATE KEY";
 

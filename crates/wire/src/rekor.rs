@@ -1,6 +1,8 @@
 //! Log entries: the bodies that stock Sigstore clients know as leaves of a transparency log.
 //!
-//! Specification: Rekor's entry types, `dsse` 0.0.1
+//! Specification: Rekor's entry types, `hashedrekord` 0.0.1
+//! <https://github.com/sigstore/rekor/blob/v1.4.2/pkg/types/hashedrekord/v0.0.1/hashedrekord_v0_0_1_schema.json>, `intoto`
+//! 0.0.2 <https://github.com/sigstore/rekor/blob/v1.4.2/pkg/types/intoto/v0.0.2/intoto_v0_0_2_schema.json>, `dsse` 0.0.1
 //! <https://github.com/sigstore/rekor/blob/v1.4.2/pkg/types/dsse/v0.0.1/dsse_v0_0_1_schema.json>, `dsse` 0.0.2 and
 //! `hashedrekord` 0.0.2 <https://github.com/sigstore/rekor-tiles/tree/v2.0.0/api/proto/rekor/v2>.
 //! A body is canonical JSON (RFC 8785); [`Body::parse`] takes no other bytes, so it has exactly one form.
@@ -31,6 +33,10 @@ pub enum Body {
     Dsse002(Dsse002),
     /// `hashedrekord` 0.0.2: a signature over a digest.
     HashedRekord002(HashedRekord002),
+    /// `hashedrekord` 0.0.1: the same in Rekor v1; read, never written by us.
+    HashedRekord001(HashedRekord001),
+    /// `intoto` 0.0.2: an attestation in Rekor v1 before `dsse`; read, never written by us.
+    InToto002(InToto002),
 }
 
 /// `dsse` 0.0.1
@@ -65,6 +71,89 @@ pub struct Signature001 {
     /// PEM text.
     #[serde(with = "base64")]
     pub verifier: Vec<u8>,
+}
+
+/// `hashedrekord` 0.0.1
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashedRekord001 {
+    /// Digest of what was signed.
+    pub data: Data001,
+    /// The signature over it.
+    pub signature: RekordSignature,
+}
+
+/// What was signed, by digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data001 {
+    /// Its digest.
+    pub hash: NamedHash,
+}
+
+/// A signature and its verifier in `hashedrekord` 0.0.1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RekordSignature {
+    /// The raw signature.
+    #[serde(with = "base64")]
+    pub content: Vec<u8>,
+    /// Its key or certificate.
+    pub public_key: PemText,
+}
+
+/// PEM text, base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PemText {
+    /// The text.
+    #[serde(with = "base64")]
+    pub content: Vec<u8>,
+}
+
+/// `intoto` 0.0.2
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InToto002 {
+    /// The envelope and its hashes.
+    pub content: InTotoContent,
+}
+
+/// What `intoto` 0.0.2 says of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InTotoContent {
+    /// The envelope without its payload.
+    pub envelope: InTotoEnvelope,
+    /// Digest of the envelope's JSON as it was sent.
+    pub hash: NamedHash,
+    /// Digest of the payload.
+    pub payload_hash: NamedHash,
+}
+
+/// An envelope without its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InTotoEnvelope {
+    /// Says what the payload is.
+    pub payload_type: String,
+    /// Its signatures.
+    pub signatures: Vec<InTotoSignature>,
+}
+
+/// A signature in `intoto` 0.0.2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InTotoSignature {
+    /// A hint at the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyid: Option<String>,
+    /// PEM text.
+    #[serde(with = "base64")]
+    pub public_key: Vec<u8>,
+    /// The signature's base64 text (which is in base64 once more on the wire).
+    #[serde(with = "base64")]
+    pub sig: Vec<u8>,
 }
 
 /// `dsse` 0.0.2
@@ -178,6 +267,8 @@ impl Body {
             ("hashedrekord", "0.0.2") => {
                 Body::HashedRekord002(serde_json::from_value::<SpecHashedRekord002>(wire.spec)?.inner)
             }
+            ("hashedrekord", "0.0.1") => Body::HashedRekord001(serde_json::from_value(wire.spec)?),
+            ("intoto", "0.0.2") => Body::InToto002(serde_json::from_value(wire.spec)?),
             (kind, version) => return Err(BodyError::Kind { kind: clip(kind), version: clip(version) }),
         };
         if body.to_json() == leaf { Ok(body) } else { Err(BodyError::Canonical) }
@@ -190,6 +281,8 @@ impl Body {
             Body::Dsse001(spec) => serde_json::to_value(spec),
             Body::Dsse002(inner) => serde_json::to_value(SpecDsse002 { inner: inner.clone() }),
             Body::HashedRekord002(inner) => serde_json::to_value(SpecHashedRekord002 { inner: inner.clone() }),
+            Body::HashedRekord001(spec) => serde_json::to_value(spec),
+            Body::InToto002(spec) => serde_json::to_value(spec),
         };
         let spec = spec.expect("entries are representable in JSON");
         crate::jcs::to_vec(&Wire { api_version: version, kind, spec })
@@ -201,6 +294,8 @@ impl Body {
             Body::Dsse001(_) => ("dsse", "0.0.1"),
             Body::Dsse002(_) => ("dsse", "0.0.2"),
             Body::HashedRekord002(_) => ("hashedrekord", "0.0.2"),
+            Body::HashedRekord001(_) => ("hashedrekord", "0.0.1"),
+            Body::InToto002(_) => ("intoto", "0.0.2"),
         };
         KindVersion { kind: kind.to_owned(), version: version.to_owned() }
     }

@@ -28,6 +28,9 @@ use crate::dsse::{self, Envelope};
 /// The media type of a v0.3 bundle, also its `artifactType` as an OCI referrer.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
+/// The older spelling of the same media type, which is read and never written.
+pub const MEDIA_TYPE_OLD: &str = "application/vnd.dev.sigstore.bundle+json;version=0.3";
+
 /// The largest bundle that is read: an envelope of the largest size (in base64) and its proofs.
 pub const SIZE_MAX: usize = 24 << 20;
 
@@ -270,7 +273,7 @@ impl TryFrom<Wire> for Bundle {
     type Error = String;
 
     fn try_from(wire: Wire) -> Result<Bundle, String> {
-        if wire.media_type != MEDIA_TYPE {
+        if ![MEDIA_TYPE, MEDIA_TYPE_OLD].contains(&wire.media_type.as_str()) {
             return Err(format!("unsupported media type `{}`: expected `{MEDIA_TYPE}`", clip(&wire.media_type)));
         }
         let content = match (wire.dsse_envelope, wire.message_signature) {

@@ -11,10 +11,10 @@
 //!  "certificateAuthorities":[],"ctlogs":[],"timestampAuthorities":[]}
 //! ```
 //!
-//! Authorities are carried as opaque JSON: this version has none, and reads past those of others.
+//! Versions 0.1 and 0.2 are read (0.2 adds `operator` and `checkpointKeyId`, which nothing here rests on); 0.1 is written.
+//! Certificates are carried as opaque DER.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::dsse;
 use crate::sigstore_bundle::LogId;
@@ -22,6 +22,9 @@ use crate::timestamp::Timestamp;
 
 /// The media type of version 0.1.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
+
+/// The media type of version 0.2, which is read, too.
+pub const MEDIA_TYPE_0_2: &str = "application/vnd.dev.sigstore.trustedroot.v0.2+json";
 
 /// The largest trusted root that is read; the public one has 10 KiB.
 pub const SIZE_MAX: usize = 4 << 20;
@@ -37,13 +40,13 @@ pub struct TrustedRoot {
     pub tlogs: Vec<TransparencyLog>,
     /// Certificate authorities.
     #[serde(default)]
-    pub certificate_authorities: Vec<Value>,
+    pub certificate_authorities: Vec<CertificateAuthority>,
     /// Certificate transparency logs.
     #[serde(default)]
     pub ctlogs: Vec<TransparencyLog>,
     /// Time-stamp authorities.
     #[serde(default)]
-    pub timestamp_authorities: Vec<Value>,
+    pub timestamp_authorities: Vec<CertificateAuthority>,
 }
 
 /// A log and its key.
@@ -58,6 +61,61 @@ pub struct TransparencyLog {
     pub public_key: PublicKey,
     /// Its name.
     pub log_id: LogId,
+}
+
+/// Who issues certificates or times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateAuthority {
+    /// Name of its anchor, for readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<DistinguishedName>,
+    /// Where it is.
+    #[serde(default)]
+    pub uri: String,
+    /// Its certificates, issuer first.
+    pub cert_chain: CertificateChain,
+    /// The time in which what it issues counts.
+    pub valid_for: TimeRange,
+}
+
+/// The parts of a name that people read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DistinguishedName {
+    /// `sigstore.dev`
+    #[serde(default)]
+    pub organization: String,
+    /// `sigstore`
+    #[serde(default)]
+    pub common_name: String,
+}
+
+/// Certificates, from the one that issues to the anchor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateChain {
+    /// At least one.
+    pub certificates: Vec<RawBytes>,
+}
+
+/// DER bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawBytes {
+    /// The bytes.
+    #[serde(with = "dsse::bytes")]
+    pub raw_bytes: Vec<u8>,
+}
+
+impl DistinguishedName {
+    /// Takes common name and organization out of a name in RFC 4514's text: `CN=sigstore,O=sigstore.dev`.
+    pub fn of_rfc4514(text: &str) -> DistinguishedName {
+        let part = |key: &str| {
+            let value = text.split(',').find_map(|part| part.trim().strip_prefix(key)?.strip_prefix('='));
+            value.unwrap_or_default().to_owned()
+        };
+        DistinguishedName { organization: part("O"), common_name: part("CN") }
+    }
 }
 
 /// A public key and when it may be believed.
@@ -118,7 +176,7 @@ impl TrustedRoot {
             return Err(TrustedRootError::Size { size: json.len() });
         }
         let root: TrustedRoot = serde_json::from_slice(json)?;
-        if root.media_type != MEDIA_TYPE {
+        if ![MEDIA_TYPE, MEDIA_TYPE_0_2].contains(&root.media_type.as_str()) {
             return Err(TrustedRootError::MediaType(root.media_type.chars().take(100).collect()));
         }
         Ok(root)
@@ -142,6 +200,24 @@ mod tests {
         let root = TrustedRoot::parse(SAMPLE.as_bytes()).expect("sample");
         assert_eq!(root.tlogs[0].public_key.valid_for.end, None);
         assert_eq!(String::from_utf8(root.to_json()).expect("text"), SAMPLE);
+    }
+
+    /// The public instance's root: authorities are typed, and written as they were read.
+    #[test]
+    fn a_foreign_root_is_read_whole() {
+        let text = include_str!("../../../tests/foreign/sigstore/public.trusted_root.json");
+        let root = TrustedRoot::parse(text.as_bytes()).expect("a root");
+        let counts = [root.tlogs.len(), root.certificate_authorities.len(), root.ctlogs.len()];
+        assert_eq!((counts, root.timestamp_authorities.len()), ([2, 2, 2], 1));
+        let authority = &root.certificate_authorities[1];
+        assert_eq!(
+            (authority.uri.as_str(), authority.cert_chain.certificates.len()),
+            ("https://fulcio.sigstore.dev", 2)
+        );
+        assert_eq!(authority.subject, Some(DistinguishedName::of_rfc4514("CN=sigstore,O=sigstore.dev")));
+        assert_eq!(TrustedRoot::parse(&root.to_json()).expect("written"), root);
+        let newer = text.replace(MEDIA_TYPE, MEDIA_TYPE_0_2);
+        assert_eq!(TrustedRoot::parse(newer.as_bytes()).expect("version 0.2").tlogs, root.tlogs);
     }
 
     #[test]

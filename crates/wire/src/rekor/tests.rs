@@ -44,7 +44,7 @@ fn other_spellings_and_kinds_are_refused() {
         (dsse.replace("\"spec\":{", "\"spec\":{\"aa\":1,"), "not a log entry"),
         (dsse.replace("\"kind\"", "\"aa\":1,\"kind\""), "not a log entry"),
         (dsse.replace("0.0.1", "0.0.9"), "unknown kind of log entry `dsse` 0.0.9"),
-        (hashed.replace("0.0.2", "0.0.1"), "unknown kind of log entry `hashedrekord` 0.0.1"),
+        (hashed.replace("0.0.2", "0.0.3"), "unknown kind of log entry `hashedrekord` 0.0.3"),
         (dsse.replace("0.0.1", "0.0.2"), "not a log entry"),
         (hashed.replace("hashedRekordV002", "dsseV002"), "not a log entry"),
         (String::new(), "not a log entry"),
@@ -71,5 +71,26 @@ fn what_parses_prints_the_same() {
                 assert_eq!(body.to_json(), bytes);
             }
         });
+    }
+}
+
+/// The kinds of Rekor v1, as a public log has them.
+#[test]
+fn bodies_of_foreign_logs_are_read() {
+    let files: [(&[u8], &str); 2] = [
+        (include_bytes!("../../../../tests/foreign/sigstore/cosign-v3-blob.sigstore.json"), "hashedrekord 0.0.1"),
+        (include_bytes!("../../../../tests/foreign/sigstore/version-0.1.sigstore.json"), "intoto 0.0.2"),
+    ];
+    for (bundle, kind) in files {
+        let bundle: Value = serde_json::from_slice(bundle).expect(kind);
+        let body = bundle["verificationMaterial"]["tlogEntries"][0]["canonicalizedBody"].as_str().expect(kind);
+        let leaf = base64::decode(body).expect(kind);
+        let parsed = Body::parse(&leaf).expect(kind);
+        assert_eq!(parsed.to_json(), leaf);
+        let KindVersion { kind: found, version } = parsed.kind_version();
+        assert_eq!(format!("{found} {version}"), kind);
+        let text = String::from_utf8(leaf).expect("JSON");
+        let unknown = text.replacen(r#""spec":{"#, r#""spec":{"a":1,"#, 1);
+        assert!(matches!(Body::parse(unknown.as_bytes()), Err(BodyError::Form(_))));
     }
 }

@@ -1,0 +1,22 @@
+//! What a certificate transparency log signed: the certificate without the list of its timestamps.
+//!
+//! Specification: RFC 6962 §3.2. The extension is taken out and the rest written again; [`super`] took only DER, so that
+//! nothing else changes.
+
+use der::Encode as _;
+
+use super::{Certificate, SCT_LIST};
+
+impl Certificate {
+    /// Returns the TBSCertificate that a log was shown; `None` if it cannot be written.
+    pub(crate) fn precertificate_tbs(&self) -> Option<Vec<u8>> {
+        let mut part = self.x509.tbs_certificate.clone();
+        if let Some(extensions) = &mut part.extensions {
+            extensions.retain(|extension| extension.extn_id != SCT_LIST);
+        }
+        if part.extensions.as_ref().is_some_and(Vec::is_empty) {
+            part.extensions = None;
+        }
+        part.to_der().ok()
+    }
+}
