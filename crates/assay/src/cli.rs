@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Test(commands::test::Args),
     Normalise(commands::normalise::Args),
     Verify(commands::verify::Args),
+    #[command(subcommand)]
+    Sigstore(commands::sigstore::Command),
     Gate(commands::gate::Args),
     Push(commands::push::Args),
     Pull(commands::pull::Args),

@@ -17,6 +17,7 @@ pub(crate) mod quickstart;
 pub(crate) mod reference;
 pub(crate) mod rollback;
 pub(crate) mod serve;
+pub(crate) mod sigstore;
 pub(crate) mod test;
 pub(crate) mod verify;
 pub(crate) mod where_;
@@ -44,6 +45,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<Report> {
         Command::Build(args) => build::run(&args, context),
         Command::Test(args) => test::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
+        Command::Sigstore(command) => sigstore::run(&command, context),
         Command::Gate(args) => gate::run(&args, context),
         Command::Normalise(args) => normalise::run(&args, context),
         Command::Push(args) => push::run(&args, context),

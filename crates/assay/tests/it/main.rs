@@ -34,3 +34,5 @@ mod levels;
 mod deploying;
 
 mod normalise;
+
+mod sigstore;
