@@ -9,19 +9,17 @@
 //! one; what an entry states and nobody signs is refused. Not asked for: the digest of the envelope in a `dsse` 0.0.1 or
 //! `intoto` 0.0.2 entry of a foreign log, which is of bytes that a bundle does not carry. Absent: bundles v0.1 and v0.2.
 
-mod logged;
-
 use sign::authority::{Authorities, Certified, CertifyError};
 use sign::certificate::{Certificate, CertificateError, Subject, SubjectKey};
 use sign::promise::PromiseError;
 use sign::stamp::{self, StampError};
+use tlog::Logged;
+use tlog::keyless::{self as log_entry, EntryError, Verifier};
 use wire::digest::Digest;
 use wire::dsse::{self, IN_TOTO};
 use wire::in_toto::{Statement, StatementError};
 use wire::sigstore_bundle::{Bundle, Content, Signer};
 use wire::timestamp::Timestamp;
-
-pub use logged::{EntryError, LoggedAt};
 
 /// How far a signed time may lie ahead of our clock: two machines' clocks differ.
 pub const SKEW_MAX_S: i64 = 300;
@@ -62,7 +60,7 @@ pub struct Keyless {
     signer: Option<(Subject, Certified)>,
     key: Digest,
     times: Vec<SignedTime>,
-    logged: Vec<LoggedAt>,
+    logged: Vec<Logged>,
 }
 
 /// Why a bundle proves nothing.
@@ -175,7 +173,7 @@ impl Keyless {
     }
 
     /// Returns where it is logged; at least one place.
-    pub fn logged(&self) -> &[LoggedAt] {
+    pub fn logged(&self) -> &[Logged] {
         &self.logged
     }
 }
@@ -211,7 +209,7 @@ pub(crate) fn verify_signer(
         signer.get_or_insert((subject.clone(), certified));
     }
     let signer = signer.ok_or(KeylessError::NoTime)?;
-    let logged = logged(bundle, artifact, &logged::Verifier::Certificate(&certificate), authorities, times[0].at)?;
+    let logged = logged(bundle, artifact, &Verifier::Certificate(&certificate), authorities, times[0].at)?;
     check_signature(bundle, artifact, certificate.key())?;
     Ok(Keyless { signer: Some(signer), key: certificate.key().id(), times, logged })
 }
@@ -227,7 +225,7 @@ pub fn verify_with_key(
     let Signer::PublicKey { .. } = &bundle.verification_material.signer else { return Err(KeylessError::NotKey) };
     let times = times(bundle, authorities, now)?;
     let at = times.first().map_or(now, |time| time.at);
-    let logged = logged(bundle, Some(artifact), &logged::Verifier::Key(key), authorities, at)?;
+    let logged = logged(bundle, Some(artifact), &Verifier::Key(key), authorities, at)?;
     check_signature(bundle, Some(artifact), key)?;
     check_artifact(&bundle.content, artifact)?;
     Ok(Keyless { signer: None, key: key.id(), times, logged })
@@ -269,17 +267,17 @@ fn times(bundle: &Bundle, authorities: &Authorities, now: Timestamp) -> Result<V
 fn logged(
     bundle: &Bundle,
     artifact: Option<&Artifact<'_>>,
-    verifier: &logged::Verifier<'_>,
+    verifier: &Verifier<'_>,
     authorities: &Authorities,
     at: Timestamp,
-) -> Result<Vec<LoggedAt>, KeylessError> {
+) -> Result<Vec<Logged>, KeylessError> {
     let entries = &bundle.verification_material.tlog_entries;
     if entries.is_empty() {
         return Err(KeylessError::NotLogged);
     }
     let digest = artifact.map(Artifact::sha256);
     let check = |(index, entry)| {
-        logged::verify(entry, &bundle.content, digest.as_ref(), verifier, authorities, at)
+        log_entry::verify(entry, &bundle.content, digest.as_ref(), verifier, authorities, at)
             .map_err(|source| KeylessError::Entry { index, source: Box::new(source) })
     };
     entries.iter().enumerate().map(check).collect()

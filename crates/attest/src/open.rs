@@ -1,8 +1,8 @@
 //! From bytes that anybody could have sent to statements that can be relied on, and back into bundles.
 //!
 //! The order is always: signature, then payload type, then statement, then predicate, then log. Nothing of a payload
-//! is looked at before its signature was found good. Certificates and time-stamps are carried by bundles of other
-//! makers and refused here: only managed keys are trusted so far.
+//! is looked at before its signature was found good. A signer is known by a key, or by a certificate of an authority in
+//! the trust root ([`crate::keyless`]); a bundle of a key with time-stamps is refused, since nothing there needs them.
 
 use sign::trust::{self, Role, Trust, TrustError};
 use tlog::{LogError, Logged, Receipt};
@@ -14,6 +14,7 @@ use wire::sigstore_bundle::{Bundle, Content, Signer, VerificationMaterial};
 use wire::timestamp::Timestamp;
 
 use crate::claim::{Claim, ClaimError};
+use crate::keyless::{self, KeylessError};
 use crate::predicate::Predicate;
 
 /// A value whose signature was found good. Only this module makes one.
@@ -130,11 +131,17 @@ pub enum OpenError {
     /// The bundle is about a blob.
     #[error("the bundle holds a signature over a blob: expected a DSSE envelope")]
     Content,
-    /// The bundle relies on a certificate.
-    #[error("the bundle is signed by a certificate: only managed keys are trusted")]
-    Certificate,
-    /// The bundle has time-stamps.
-    #[error("the bundle has {count} time-stamps: no time-stamp authority is trusted, so none can be checked")]
+    /// The certificate, its times or its log entry.
+    #[error("checking the certificate of envelope {envelope}")]
+    Keyless {
+        /// Digest of the envelope.
+        envelope: Digest,
+        /// What is wrong.
+        #[source]
+        source: Box<KeylessError>,
+    },
+    /// The bundle of a key has time-stamps.
+    #[error("the bundle has {count} time-stamps: a key's signature needs none, so none is checked")]
     Timestamps {
         /// How many it has.
         count: usize,
@@ -179,26 +186,44 @@ pub enum OpenError {
 /// Checks an envelope's signature against the trust root, then reads its statement.
 pub fn verify(envelope: &Envelope, trust: &Trust, now: Timestamp) -> Result<Verified<Statement>, VerifyError> {
     let digest = Digest::of(&envelope.to_json());
-    let (identity, payload) =
+    let (identity, _payload) =
         trust::open(envelope, trust, now).map_err(|source| VerifyError::Trust { envelope: digest, source })?;
+    let signer = Known { identity: &identity.name, roles: &identity.roles, key: identity.key.id() };
+    read(envelope, digest, &signer)
+}
+
+/// Who was found to have signed.
+struct Known<'a> {
+    identity: &'a str,
+    roles: &'a [Role],
+    key: Digest,
+}
+
+/// Reads the statement of an envelope whose signature was found good.
+fn read(envelope: &Envelope, digest: Digest, signer: &Known<'_>) -> Result<Verified<Statement>, VerifyError> {
     if envelope.payload_type != IN_TOTO {
         let found = envelope.payload_type.chars().take(100).collect();
         return Err(VerifyError::PayloadType { envelope: digest, found });
     }
-    let value = Statement::parse(payload).map_err(|source| VerifyError::Statement { envelope: digest, source })?;
+    let value =
+        Statement::parse(&envelope.payload).map_err(|source| VerifyError::Statement { envelope: digest, source })?;
     Ok(Verified {
         value,
-        identity: identity.name.clone(),
-        roles: identity.roles.clone(),
-        key: identity.key.id(),
+        identity: signer.identity.to_owned(),
+        roles: signer.roles.to_vec(),
+        key: signer.key,
         envelope: digest,
-        payload: Digest::of(payload),
+        payload: Digest::of(&envelope.payload),
     })
 }
 
 /// Opens an envelope that no log proof came with.
 pub fn unlogged(envelope: &Envelope, trust: &Trust, now: Timestamp) -> Result<Attestation, OpenError> {
-    let statement = verify(envelope, trust, now)?;
+    unproven(verify(envelope, trust, now)?)
+}
+
+/// Reads what a verified statement claims.
+fn unproven(statement: Verified<Statement>) -> Result<Attestation, OpenError> {
     let claim = Claim::parse(statement.value())
         .map_err(|source| OpenError::Claim { envelope: *statement.envelope(), source: Box::new(source) })?;
     Ok(Attestation { statement, claim, logged: None })
@@ -210,7 +235,9 @@ pub fn unlogged(envelope: &Envelope, trust: &Trust, now: Timestamp) -> Result<At
 /// refused, so that nobody reads in a verified bundle what nobody signed.
 pub fn open(bundle: &Bundle, trust: &Trust, now: Timestamp) -> Result<Attestation, OpenError> {
     let Content::Envelope(envelope) = &bundle.content else { return Err(OpenError::Content) };
-    let Signer::PublicKey { .. } = &bundle.verification_material.signer else { return Err(OpenError::Certificate) };
+    if let Signer::Certificate(_) = &bundle.verification_material.signer {
+        return open_certified(bundle, envelope, trust, now);
+    }
     if !bundle.verification_material.timestamps.is_empty() {
         return Err(OpenError::Timestamps { count: bundle.verification_material.timestamps.len() });
     }
@@ -225,6 +252,31 @@ pub fn open(bundle: &Bundle, trust: &Trust, now: Timestamp) -> Result<Attestatio
         return Err(OpenError::Key { envelope: signed.envelope, identity: signed.identity.clone() });
     }
     attestation.logged = Some(logged);
+    Ok(attestation)
+}
+
+/// Opens a bundle whose signer has a certificate: the authorities, the time and the log are the trust root's, and the
+/// name and roles are those of its identity.
+fn open_certified(
+    bundle: &Bundle,
+    envelope: &Envelope,
+    trust: &Trust,
+    now: Timestamp,
+) -> Result<Attestation, OpenError> {
+    let count = bundle.verification_material.tlog_entries.len();
+    let digest = Digest::of(&envelope.to_json());
+    let signed = keyless::verify_signer(bundle, None, &trust.authorities(), now)
+        .map_err(|source| OpenError::Keyless { envelope: digest, source: Box::new(source) })?;
+    let [logged] = signed.logged() else { return Err(OpenError::Entries { count }) };
+    let no_time = || OpenError::Keyless { envelope: digest, source: Box::new(KeylessError::NoTime) };
+    let subject = signed.subject().ok_or_else(no_time)?;
+    // The signature is older than each of its times.
+    let signed_at = signed.times().iter().map(|time| time.at).min().ok_or_else(no_time)?;
+    let identity =
+        trust.certified(subject, signed_at, now).map_err(|source| VerifyError::Trust { envelope: digest, source })?;
+    let signer = Known { identity: &identity.name, roles: &identity.roles, key: *signed.key() };
+    let mut attestation = unproven(read(envelope, digest, &signer)?)?;
+    attestation.logged = Some(logged.clone());
     Ok(attestation)
 }
 

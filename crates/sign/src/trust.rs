@@ -1,4 +1,4 @@
-//! Who is trusted: `trust.json`, version 1.
+//! Who is trusted: `trust.json`, versions 1 and 2.
 //!
 //! ```json
 //! {
@@ -25,7 +25,17 @@
 //!
 //! Keys are SubjectPublicKeyInfo, DER, base64. `validUntil` and `revokedAt` are left out where there is none. One name may
 //! have several keys (rotation); a key stands once. What is unknown is an error: a misspelt `revokedAt` must not trust.
+//!
+//! Version 2 adds identities by certificate and the authorities that issue them; it is written only for a trust that has
+//! such:
+//!
+//! ```json
+//! {"name":"release","certificate":{"issuer":"https://token.actions.githubusercontent.com",
+//!   "subjectPattern":"https://github.com/acme/*/.github/workflows/release.yml@refs/tags/v*"},
+//!  "roles":["builder"],"validFrom":"2026-11-22T19:41:00Z"}
+//! ```
 
+mod certified;
 mod file;
 
 use wire::digest::Digest;
@@ -33,9 +43,12 @@ use wire::dsse::{self, Envelope};
 use wire::timestamp::Timestamp;
 use wire::trusted_root::{self, TransparencyLog, TrustedRoot};
 
+use crate::authority::{Authorities, SignatureLog, Window};
+use crate::certificate::{Subject, SubjectKey};
 use crate::key::PublicKey;
 use crate::note::NoteKey;
 
+pub use certified::{CertifiedIdentity, Pattern, PatternError, SubjectRule};
 pub use file::TrustFileError;
 
 /// How many identities and logs there may be: an envelope without a hint is tried against each.
@@ -48,6 +61,10 @@ pub struct Trust {
     pub identities: Vec<Identity>,
     /// Transparency logs.
     pub logs: Vec<LogIdentity>,
+    /// Signers of statements who have a certificate in place of a key of their own.
+    pub certified: Vec<CertifiedIdentity>,
+    /// Who issues certificates and times. Its `logs` are empty: they are [`Trust::logs`].
+    pub authorities: Authorities,
 }
 
 /// A signer: a key, its name, and what it may say.
@@ -112,6 +129,14 @@ pub enum TrustError {
         /// Who is named.
         identity: String,
     },
+    /// A certificate of nobody who is accepted.
+    #[error("signed by `{name}` of `{issuer}`, whom no identity in the trust file is")]
+    UnknownSubject {
+        /// The certificate's name.
+        name: String,
+        /// Who vouched for it.
+        issuer: String,
+    },
     /// Before the identity's time.
     #[error("`{identity}` is accepted from {valid_from} only, and it is {now}")]
     NotYetValid {
@@ -171,17 +196,28 @@ impl Identity {
     }
 
     fn check(&self, now: Timestamp) -> Result<(), TrustError> {
-        let identity = || self.name.clone();
-        if let Some(revoked_at) = self.revoked_at.filter(|revoked_at| now >= *revoked_at) {
-            return Err(TrustError::Revoked { identity: identity(), revoked_at });
-        }
-        if now < self.valid_from {
-            return Err(TrustError::NotYetValid { identity: identity(), valid_from: self.valid_from, now });
-        }
-        match self.valid_until.filter(|valid_until| now > *valid_until) {
-            Some(valid_until) => Err(TrustError::Expired { identity: identity(), valid_until, now }),
-            None => Ok(()),
-        }
+        check_time(&self.name, self.valid_from, self.valid_until, self.revoked_at, now)
+    }
+}
+
+/// Whether an identity counts at that time.
+fn check_time(
+    name: &str,
+    valid_from: Timestamp,
+    valid_until: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), TrustError> {
+    let identity = || name.to_owned();
+    if let Some(revoked_at) = revoked_at.filter(|revoked_at| now >= *revoked_at) {
+        return Err(TrustError::Revoked { identity: identity(), revoked_at });
+    }
+    if now < valid_from {
+        return Err(TrustError::NotYetValid { identity: identity(), valid_from, now });
+    }
+    match valid_until.filter(|valid_until| now > *valid_until) {
+        Some(valid_until) => Err(TrustError::Expired { identity: identity(), valid_until, now }),
+        None => Ok(()),
     }
 }
 
@@ -209,6 +245,39 @@ impl Trust {
     /// Returns the log whose id (see [`NoteKey::log_id`]) that is.
     pub fn log(&self, log_id: &[u8]) -> Option<&LogIdentity> {
         self.logs.iter().find(|log| log.note_key().log_id().bytes() == log_id)
+    }
+
+    /// Returns the authorities, with the logs among them.
+    pub fn authorities(&self) -> Authorities {
+        let log = |log: &LogIdentity| SignatureLog {
+            base_url: log.origin.clone(),
+            key: SubjectKey::from(&log.key),
+            id: log.note_key().log_id().bytes().to_vec(),
+            window: Window { start: log.valid_from, end: log.valid_until },
+        };
+        Authorities { logs: self.logs.iter().map(log).collect(), ..self.authorities.clone() }
+    }
+
+    /// Returns the identity that a certificate's subject is: the first whose rule it fits and which counts now, and
+    /// counted when it signed.
+    pub fn certified(
+        &self,
+        subject: &Subject,
+        signed_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<&CertifiedIdentity, TrustError> {
+        let mut failed = None;
+        for identity in self.certified.iter().filter(|identity| identity.is(subject)) {
+            match identity.check(signed_at).and_then(|()| identity.check(now)) {
+                Ok(()) => return Ok(identity),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let clip = |text: &str| text.chars().take(300).collect();
+        Err(failed.unwrap_or_else(|| TrustError::UnknownSubject {
+            name: clip(subject.name.text()),
+            issuer: clip(&subject.issuer),
+        }))
     }
 
     /// Returns who made the envelope's signature: whom the hint names is tried first, then all others.
@@ -240,7 +309,7 @@ pub fn open<'t, 'e>(
     Ok((identity, &envelope.payload))
 }
 
-/// Returns the logs as a Sigstore trusted root, for stock clients.
+/// Returns the logs and authorities as a Sigstore trusted root, for stock clients.
 pub fn to_trusted_root_json(trust: &Trust) -> String {
     let log = |log: &LogIdentity| TransparencyLog {
         base_url: log.origin.clone(),
@@ -252,8 +321,9 @@ pub fn to_trusted_root_json(trust: &Trust) -> String {
         },
         log_id: wire::sigstore_bundle::LogId { key_id: log.note_key().log_id().bytes().to_vec() },
     };
-    let json = TrustedRoot::of_logs(trust.logs.iter().map(log).collect()).to_json();
-    String::from_utf8(json).expect("JSON is UTF-8")
+    let mut root = TrustedRoot::of_logs(trust.logs.iter().map(log).collect());
+    trust.authorities.add_to(&mut root);
+    String::from_utf8(root.to_json()).expect("JSON is UTF-8")
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ impl Bench {
             valid_from: now().plus_s(-1),
             valid_until: None,
         };
-        let trust = Arc::new(Trust { identities: vec![identity], logs: vec![log] });
+        let trust = Arc::new(Trust { identities: vec![identity], logs: vec![log], ..Trust::default() });
         let heads = directory.join("heads");
         let options = Options { heads, trust: Arc::clone(&trust), covered: Vec::new(), faults: None };
         let index_key = IndexKey::from_hex(&Digest::of(b"bench").hex())?;

@@ -64,7 +64,7 @@ impl Sample {
             valid_from: attest::sample::time(-1),
             valid_until: None,
         }];
-        let trust = Arc::new(Trust { identities, logs });
+        let trust = Arc::new(Trust { identities, logs, ..Trust::default() });
         Sample { scratch, keys, origin, log_key: log_key.to_pem().to_string(), trust }
     }
 

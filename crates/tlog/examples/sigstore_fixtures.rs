@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         valid_from: Timestamp::from_unix_s(0).ok_or("no time")?,
         valid_until: None,
     };
-    let trust = Trust { identities: Vec::new(), logs: vec![log] };
+    let trust = Trust { logs: vec![log], ..Trust::default() };
     std::fs::write(directory.join("trusted_root.json"), trust::to_trusted_root_json(&trust))?;
     std::fs::write(directory.join("key.pem"), key.public().to_pem())?;
 

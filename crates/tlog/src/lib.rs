@@ -30,7 +30,7 @@ mod logged;
 mod receipt;
 
 pub use append::{Head, HeadError, LEAF_SIZE_MAX, Leaf, LeafError, Step, TileSink, step};
-pub use logged::{LogError, Logged, verify, verify_blob, verify_index};
+pub use logged::{LogError, Logged, keyless, verify, verify_blob, verify_index};
 pub use receipt::{Receipt, ReceiptError};
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! `treeSize` must be the checkpoint's. What cannot be checked is refused: a claimed time or promise that nobody we
 //! know has signed.
 
+pub mod keyless;
+
 use sign::PublicKey;
 use sign::note::NoteKey;
 use sign::trust::{LogIdentity, Trust};
@@ -18,7 +20,8 @@ use crate::entry::{self, EntryError};
 use crate::index::{IndexEntry, IndexError};
 use crate::merkle::{self, Hash, ProofError};
 
-/// The fact that something stands in a trusted log. Only [`verify`] and [`verify_blob`] make one.
+/// The fact that something stands in a trusted log. Only [`verify`], [`verify_blob`] and
+/// [`keyless::verify`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {
     origin: String,

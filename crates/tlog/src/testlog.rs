@@ -85,7 +85,7 @@ impl TestLog {
             valid_from: time("2026-01-01T00:00:00Z"),
             valid_until: Some(time("2027-01-01T00:00:00Z")),
         };
-        Trust { identities: Vec::new(), logs: vec![log] }
+        Trust { logs: vec![log], ..Trust::default() }
     }
 }
 

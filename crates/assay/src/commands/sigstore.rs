@@ -145,7 +145,7 @@ fn to_json(signed: &Keyless) -> Value {
     let times: Vec<Value> =
         times.map(|time| json!({"at": time.at.to_string(), "source": source(&time.source), "by": time.by})).collect();
     let logged = signed.logged().iter();
-    let logged: Vec<Value> = logged.map(|place| json!({"log": place.log(), "index": place.index()})).collect();
+    let logged: Vec<Value> = logged.map(|place| json!({"log": place.origin(), "index": place.index()})).collect();
     let mut out = json!({"verified": true, "key": signed.key().to_string(), "times": times, "logged": logged});
     if let (Some(subject), Some(certified)) = (signed.subject(), signed.certified()) {
         let certificate = certified.certificate();
@@ -169,6 +169,8 @@ fn to_text(signed: &Keyless) -> String {
         None => format!("good: signed by the key {}", signed.key()),
     }];
     lines.extend(signed.times().iter().map(|time| format!("  at {} by {}", time.at, time.by)));
-    lines.extend(signed.logged().iter().map(|place| format!("  logged in {} as entry {}", place.log(), place.index())));
+    lines.extend(
+        signed.logged().iter().map(|place| format!("  logged in {} as entry {}", place.origin(), place.index())),
+    );
     lines.join("\n")
 }

@@ -2,6 +2,7 @@
 
 mod foreign;
 mod mutations;
+mod opening;
 
 use std::error::Error;
 use std::fs;

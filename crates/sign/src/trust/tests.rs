@@ -1,3 +1,5 @@
+mod version_2;
+
 use wire::mutation::Mutator;
 
 use super::*;
@@ -34,7 +36,7 @@ fn sample() -> (SigningKey, Trust) {
     };
     let others = (0..3).map(|number| identity(&format!("other-{number}"), &new_key()));
     let identities = others.chain([identity("builder", &key)]).collect();
-    (key, Trust { identities, logs: vec![log] })
+    (key, Trust { identities, logs: vec![log], ..Trust::default() })
 }
 
 #[test]
@@ -163,8 +165,8 @@ fn other_files_are_refused() {
         (String::new(), "not a trust file"),
         ("{}".to_owned(), "not a trust file"),
         (
-            good.replace("\"version\": 1", "\"version\": 2, \"new\": []"),
-            "trust file has version 2; this assay reads version 1",
+            good.replace("\"version\": 1", "\"version\": 3, \"new\": []"),
+            "trust file has version 3; this assay reads versions 1 and 2",
         ),
         (good.replace("validUntil", "validTill"), "not a trust file"),
         (good.replacen("\"roles\"", "\"revoked_at\": null, \"roles\"", 1), "not a trust file"),
@@ -194,7 +196,7 @@ fn other_files_are_refused() {
 fn too_many_identities_are_refused() {
     let key = new_key();
     let identities = vec![identity("builder", &key); IDENTITIES_MAX + 1];
-    let text = Trust { identities, logs: Vec::new() }.to_json();
+    let text = Trust { identities, ..Trust::default() }.to_json();
     assert!(matches!(Trust::parse(&text), Err(TrustFileError::Count(4097))));
 }
 

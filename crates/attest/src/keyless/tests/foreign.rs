@@ -22,7 +22,7 @@ fn describe(verified: Result<Keyless, KeylessError>) -> String {
         lines.push(format!("{name:?} of {issuer}"));
     }
     lines.extend(signed.times().iter().map(|time| format!("{} {:?} {}", time.at, time.source, time.by)));
-    lines.extend(signed.logged().iter().map(|place| format!("{} {}", place.log(), place.index())));
+    lines.extend(signed.logged().iter().map(|place| format!("{} {}", place.origin(), place.index())));
     lines.join("\n")
 }
 

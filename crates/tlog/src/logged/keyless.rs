@@ -5,8 +5,6 @@
 
 use sign::authority::{Authorities, SignatureLog, Window};
 use sign::certificate::{Certificate, SubjectKey};
-use tlog::checkpoint::{Checkpoint, CheckpointError};
-use tlog::merkle::{self, Hash, ProofError};
 use wire::base64;
 use wire::digest::Digest;
 use wire::dsse::{self, Envelope};
@@ -16,12 +14,9 @@ use wire::rekor::{self, Body, BodyError, NamedHash};
 use wire::sigstore_bundle::{Content, HashOutput, TransparencyLogEntry};
 use wire::timestamp::Timestamp;
 
-/// A place in a trusted log. Only [`verify`] makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoggedAt {
-    log: String,
-    index: u64,
-}
+use super::Logged;
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::merkle::{self, Hash, ProofError};
 
 /// Why an entry does not show that the content is logged.
 #[derive(Debug, thiserror::Error)]
@@ -99,35 +94,26 @@ pub enum EntryError {
 }
 
 /// Who signed, as an entry must have it.
-pub(crate) enum Verifier<'a> {
+pub enum Verifier<'a> {
     /// By certificate.
     Certificate(&'a Certificate),
     /// By key.
     Key(&'a SubjectKey),
 }
 
-impl LoggedAt {
-    /// Returns the log's address.
-    pub fn log(&self) -> &str {
-        &self.log
-    }
-
-    /// Returns the position in it.
-    pub fn index(&self) -> u64 {
-        self.index
-    }
-}
-
-/// Checks an entry; `at` is when the content was signed, and `digest` the SHA-256 of a blob.
-pub(crate) fn verify(
+/// Checks an entry; `at` is when the content was signed, and `digest` the SHA-256 of a blob. A promise, where there is
+/// one, is left to who reads times of it: [`sign::promise::verify`] must have accepted it.
+///
+/// The index that is returned is the entry's; where a log has several trees it is not the position in the last one.
+pub fn verify(
     entry: &TransparencyLogEntry,
     content: &Content,
     digest: Option<&Digest>,
     verifier: &Verifier<'_>,
     authorities: &Authorities,
     at: Timestamp,
-) -> Result<LoggedAt, EntryError> {
-    // 1. A trusted log. That its promise is good was checked when times were.
+) -> Result<Logged, EntryError> {
+    // 1. A trusted log.
     let log = authorities.log(&entry.log_id.key_id).ok_or(EntryError::UnknownLog)?;
     if !log.window.contains(at) {
         return Err(EntryError::NotValid { log: log.base_url.clone(), window: log.window, at });
@@ -165,7 +151,12 @@ pub(crate) fn verify(
     let hashes = proof.hashes.iter().map(|bytes| to_hash(bytes)).collect::<Result<Vec<_>, _>>()?;
     let leaf = merkle::leaf_hash(&entry.canonicalized_body);
     merkle::verify_inclusion(proof.log_index, checkpoint.size, &leaf, &hashes, &checkpoint.root)?;
-    Ok(LoggedAt { log: log.base_url.clone(), index: entry.log_index })
+    let key_id = match verifier {
+        Verifier::Certificate(certificate) => certificate.key().id(),
+        Verifier::Key(key) => key.id(),
+    };
+    let log_id = Digest::Sha256(to_hash(&log.id)?);
+    Ok(Logged { origin: log.base_url.clone(), log_id, index: entry.log_index, size: checkpoint.size, key_id })
 }
 
 fn check_envelope(body: &Body, envelope: &Envelope, verifier: &Verifier<'_>) -> Result<(), EntryError> {
