@@ -1,6 +1,7 @@
 //! Bundles that nobody here wrote; where they come from stands in `tests/foreign/sigstore/README.md`.
 
 mod foreign;
+mod mock;
 mod mutations;
 mod opening;
 
