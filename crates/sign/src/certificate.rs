@@ -361,3 +361,6 @@ fn utf8(der: &[u8]) -> Result<String, der::Error> {
 fn clip(text: &str) -> String {
     text.chars().take(200).collect()
 }
+
+#[cfg(test)]
+mod tests;
