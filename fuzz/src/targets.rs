@@ -33,6 +33,8 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "bundle", seeds: bundles, run: bundle },
     Target { name: "trusted-root", seeds: trusted_roots, run: trusted_root },
     Target { name: "trust", seeds: trusts, run: trust },
+    Target { name: "certificate", seeds: certificates, run: certificate },
+    Target { name: "stamp", seeds: stamps, run: stamp },
     Target { name: "rekor-entry", seeds: log_entries, run: rekor_entry },
     Target { name: "index-entry", seeds: index_entries, run: index_entry },
     Target { name: "note", seeds: notes, run: note },
@@ -155,6 +157,42 @@ fn trust(bytes: &[u8]) {
         let printed = trust.to_json();
         let again = sign::trust::Trust::parse(&printed).expect("what is printed is read");
         assert_eq!(again.to_json(), printed);
+    }
+}
+
+/// A bundle with a certificate and a time-stamp, and the root that it verifies against, both made by others.
+const KEYLESS: &[u8] = include_bytes!("../../tests/foreign/sigstore/cosign-v3-blob.sigstore.json");
+const PUBLIC_ROOT: &[u8] = include_bytes!("../../tests/foreign/sigstore/public.trusted_root.json");
+
+fn keyless() -> wire::sigstore_bundle::Bundle {
+    wire::sigstore_bundle::Bundle::parse(KEYLESS).expect("a bundle")
+}
+
+fn certificates() -> Vec<Vec<u8>> {
+    match keyless().verification_material.signer {
+        wire::sigstore_bundle::Signer::Certificate(der) => vec![der],
+        wire::sigstore_bundle::Signer::PublicKey { .. } => Vec::new(),
+    }
+}
+
+fn certificate(bytes: &[u8]) {
+    if let Ok(certificate) = sign::certificate::Certificate::from_der(bytes) {
+        assert_eq!(certificate.der(), bytes);
+        drop(certificate.subject());
+    }
+}
+
+fn stamps() -> Vec<Vec<u8>> {
+    keyless().verification_material.timestamps.into_iter().map(|stamp| stamp.signed_timestamp).collect()
+}
+
+/// A changed response proves no time: what verifies is the seed, byte by byte.
+fn stamp(bytes: &[u8]) {
+    let wire::sigstore_bundle::Content::Message(message) = keyless().content else { return };
+    let root = wire::trusted_root::TrustedRoot::parse(PUBLIC_ROOT).expect("a root");
+    let authorities = sign::authority::Authorities::of(&root).expect("authorities");
+    if sign::stamp::verify(bytes, &message.signature, &authorities.times).is_ok() {
+        assert!(stamps().iter().any(|seed| seed == bytes), "a changed time-stamp verifies");
     }
 }
 
