@@ -156,7 +156,14 @@ pub fn verify(
         Verifier::Key(key) => key.id(),
     };
     let log_id = Digest::Sha256(to_hash(&log.id)?);
-    Ok(Logged { origin: log.base_url.clone(), log_id, index: entry.log_index, size: checkpoint.size, key_id })
+    Ok(Logged {
+        origin: log.base_url.clone(),
+        log_id,
+        index: entry.log_index,
+        size: checkpoint.size,
+        key_id,
+        checkpoint: proof.checkpoint.envelope.clone(),
+    })
 }
 
 fn check_envelope(body: &Body, envelope: &Envelope, verifier: &Verifier<'_>) -> Result<(), EntryError> {

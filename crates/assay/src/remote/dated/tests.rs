@@ -42,7 +42,7 @@ impl World {
             valid_from: sample::time(0),
             valid_until: None,
         };
-        World { key, log_key, trust: Trust { identities: vec![identity], logs: vec![log] } }
+        World { key, log_key, trust: Trust { identities: vec![identity], logs: vec![log], ..Trust::default() } }
     }
 
     /// Logs a statement at second 50, and returns its envelope, its bundle and the entry of the index.
