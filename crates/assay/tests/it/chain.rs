@@ -3,20 +3,19 @@
 //! M1.2 M1.5 M2.1 M2.3 M2.4 M2.6 M3.1–M3.4 M4.2 M5.5 M7.1 M7.6 M11.1
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::place::{Place, git, ran};
+use crate::place::{Place, free_port, git, ran};
 
 /// A copy of the example, described, with a free port, pinned and committed.
 pub(crate) fn prepared(place: &Place) -> PathBuf {
     let project = place.copy("examples/greeter");
     git(&project, &["init", "--quiet"]);
     place.assay(&project, &["init"]).exits(0);
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port().to_string();
+    let free = free_port().to_string();
     let spec = project.join("assay.toml");
     let text = fs::read_to_string(&spec).expect("assay.toml").replace("8080", &free);
     let text = text.replace(

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use wire::digest::Digest;
 
 use crate::chain::tool;
-use crate::place::{Place, git, ran};
+use crate::place::{Place, free_port, git, ran};
 
 const SERVER: &str = r#"
 use std::io::{Read, Write};
@@ -53,7 +53,7 @@ impl Bench {
         let project = tool(&place);
         fs::write(project.join("src/main.rs"), SERVER).expect("a file");
         place.assay(&project, &["init"]).exits(0);
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let port = free_port();
         let spec = project.join("assay.toml");
         let text = fs::read_to_string(&spec).expect("assay.toml");
         let at = text.find("\nkind = \"").expect("an environment") + 1;

@@ -4,14 +4,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::place::Place;
+use crate::place::{Place, free_port};
 
 const REGISTRY: &str = "/usr/bin/docker-registry";
 
@@ -26,9 +26,7 @@ impl Registry {
     fn start(place: &Place) -> Registry {
         assert!(Path::new(REGISTRY).exists(), "`{REGISTRY}` is needed: apt-get install docker-registry");
         let storage = place.root().join("registry");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let host = free.local_addr().expect("an address").to_string();
-        drop(free);
+        let host = format!("127.0.0.1:{}", free_port());
         let config = place.root().join("registry.yml");
         let text = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{host}\"}}\n",
@@ -174,7 +172,7 @@ fn other_bytes_than_the_manifest_names_are_refused() {
 fn a_registry_that_is_away_is_could_not_tell() {
     let place = Place::new("push-away");
     fs::write(place.work().join("tool"), "a program\n").expect("written");
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
+    let free = format!("127.0.0.1:{}", free_port());
     let away = place.json(&place.work(), 2, &["push", "./tool", &format!("{free}/tool")]);
     assert_eq!(away["error"]["code"], "unreachable", "{away}");
     assert!(away["error"]["hint"].is_string(), "{away}");

@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::place::{Place, ran};
+use crate::place::{Place, free_port, ran};
 
 /// What stands before the output of each block.
 const MARK: &str = "=== block ";
@@ -53,11 +52,6 @@ fn script(blocks: &[String]) -> String {
         script.push_str(&format!("printf '%s%d\\n' {MARK:?} {number}\n{block}"));
     }
     script
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("an address").port()
 }
 
 /// Ends services that were deployed in a place, when it is dropped.

@@ -14,7 +14,7 @@ use std::thread;
 use serde_json::Value;
 use wire::digest::Digest;
 
-use crate::place::Place;
+use crate::place::{Place, free_port};
 use crate::serving::Server;
 use crate::tamper::small;
 
@@ -390,9 +390,7 @@ fn a_full_disk_is_said_and_leaves_nothing_half_written() {
 fn a_server_that_is_away_is_exit_2_with_a_hint() {
     let place = Place::new("away");
     let work = place.work();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let nobody = format!("http://{}", free.local_addr().expect("an address"));
-    drop(free);
+    let nobody = format!("http://127.0.0.1:{}", free_port());
     for words in [
         &["why", "greeter"][..],
         &["where", "0123456789abcdef"],

@@ -1,6 +1,7 @@
 //! A place of its own for a test: an empty directory, a home in it, and the shipped binary run with a constructed environment.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -108,6 +109,24 @@ impl Drop for Place {
         let _writable = Command::new("chmod").args(["-R", "u+w"]).arg(&self.root).status();
         let _removed = fs::remove_dir_all(&self.root);
     }
+}
+
+/// A port for a service that is started later: free now, given to no other test of this process, and below those that the
+/// kernel gives out by itself, so that no server or connection of another test takes it meanwhile.
+pub(crate) fn free_port() -> u16 {
+    const FIRST: u16 = 15_000;
+    const COUNT: u16 = 15_000;
+    static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
+    // Runs of the tests at the same time begin at different places.
+    let start = std::process::id().wrapping_mul(97);
+    for _ in 0..COUNT {
+        let step = start.wrapping_add(NEXT_PORT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST + (step % u32::from(COUNT)) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port from {FIRST} on is free");
 }
 
 /// Caches are shared by all tests, as they are by all homes of a user.
