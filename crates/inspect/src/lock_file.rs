@@ -36,7 +36,7 @@ mod finding;
 mod javascript;
 mod jvm;
 mod pin;
-mod python;
+pub mod python;
 mod reading;
 #[cfg(test)]
 mod shown;

@@ -122,15 +122,12 @@ fn open(directory: &Path) -> Result<Witness> {
 }
 
 fn of_witness(doing: &str, error: WitnessError) -> Failure {
-    let failure = Failure::new("witness", format!("{doing}: {error}"));
+    let failure = Failure::new("witness", doing).because(&error);
     match &error {
-        WitnessError::NotAWitness(path) => {
-            let hint = format!("assay witness init {} --name NAME", path.display());
-            failure.hint(hint)
-        }
+        WitnessError::NotAWitness(path) => failure.hint(format!("assay witness init {} --name NAME", path.display())),
         WitnessError::Damaged { .. } => Failure { exit: 1, ..failure }.hint(
             "a witness that forgot what it saw must not go on: keep the directory, and make a new one with new keys",
         ),
-        _ => failure.because(&error),
+        _ => failure,
     }
 }

@@ -19,6 +19,7 @@ mod wheel;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use inspect::lock_file::python::normalized;
 use inspect::lock_file::{self, Artifact, Locked, Origin, Pin};
 use model::recipe::Settings;
 use wire::digest::Digest;
@@ -204,7 +205,7 @@ fn dependency(file: &File<'_>, digest: &Digest) -> Dependency {
     let (kind, purl) = match &package.origin {
         // A requirements file says nothing of its index; which one answered is in the address.
         Origin::Registry { .. } if index::is_public(&file.url) => {
-            let name = index::normalized(&package.name);
+            let name = normalized(&package.name);
             (DependencyKind::Registry, wire::purl::Purl::new("pypi", &name, &package.version))
         }
         Origin::Registry { registry: None, .. } => {

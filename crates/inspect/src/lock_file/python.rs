@@ -20,7 +20,7 @@ pub(super) fn is_project_name(name: &str) -> bool {
 }
 
 /// Returns the one spelling of a name: PEP 503 <https://peps.python.org/pep-0503/#normalized-names>.
-pub(super) fn normalized(name: &str) -> String {
+pub fn normalized(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {
         match c {

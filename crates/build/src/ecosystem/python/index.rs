@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use inspect::lock_file::python::normalized;
 use wire::digest::Digest;
 
 use crate::ecosystem::download::DownloadError;
@@ -139,19 +140,6 @@ pub(super) fn is_file_name(name: &str) -> bool {
 /// Whether an address is the public index's.
 pub(super) fn is_public(url: &str) -> bool {
     url.starts_with(PUBLIC_FILES)
-}
-
-/// The one spelling of a name: PEP 503.
-pub(super) fn normalized(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        match c {
-            '.' | '_' | '-' if out.ends_with('-') => {}
-            '.' | '_' | '-' => out.push('-'),
-            c => out.push(c.to_ascii_lowercase()),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -5,20 +5,18 @@ use std::io::{Read, Write};
 
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
+use wire::mutation::Mutator;
 
-/// xorshift64*: the same seed gives the same archives.
-pub(super) struct Random(u64);
+/// The same seed gives the same archives.
+pub(super) struct Random(Mutator);
 
 impl Random {
     pub(super) fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1))
+        Random(Mutator::new(seed))
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound.max(1)
+        self.0.below(bound.max(1))
     }
 
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
@@ -27,23 +25,8 @@ impl Random {
         }
     }
 
-    /// Returns the bytes with one to four of them changed, removed, doubled, or cut off.
     pub(super) fn mutate(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut out = bytes.to_vec();
-        for _ in 0..=self.below(3) {
-            if out.is_empty() {
-                return out;
-            }
-            let at = self.below(out.len());
-            match self.below(8) {
-                0..=3 => out[at] = self.below(256) as u8,
-                4 => out[at] ^= 1 << self.below(8),
-                5 => drop(out.remove(at)),
-                6 => out.insert(at, out[at]),
-                _ => out.truncate(at),
-            }
-        }
-        out
+        self.0.damage(bytes)
     }
 }
 
