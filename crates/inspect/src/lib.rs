@@ -15,6 +15,3 @@ pub mod elf;
 pub mod image;
 
 pub mod lock_file;
-
-#[cfg(test)]
-mod mutation;

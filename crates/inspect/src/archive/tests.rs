@@ -244,11 +244,11 @@ fn survives_mutation() {
     ];
     let sound = tar(&members);
     let packed = gzip(&sound);
-    let mut random = crate::mutation::Random::new(3);
+    let mut random = wire::mutation::Mutator::new(3);
     for _ in 0..3000 {
         let mut seen = 0;
         // Damage inside a header is caught by its checksum, so repair that to reach what lies behind it.
-        let mut mutated = random.mutate(&sound);
+        let mut mutated = random.damage(&sound);
         for block in mutated.chunks_exact_mut(512).take(4).step_by(2) {
             let sum: u32 =
                 block.iter().enumerate().map(|(at, &b)| if (148..156).contains(&at) { 32 } else { b.into() }).sum();
@@ -260,6 +260,6 @@ fn survives_mutation() {
             Ok(())
         });
         assert!(seen <= 1 << 20);
-        let _any = crate_files(&random.mutate(&packed), "a-1.0.0/");
+        let _any = crate_files(&random.damage(&packed), "a-1.0.0/");
     }
 }

@@ -240,9 +240,9 @@ fn ends_on_circles() {
 #[test]
 fn survives_mutation() {
     let made = Made { rpath: "/a", ..program(&["libz.so.1", "libc.so.6"]) };
-    let mut random = crate::mutation::Random::new(11);
+    let mut random = wire::mutation::Mutator::new(11);
     for _ in 0..20_000 {
-        if let Ok(elf) = parse("mutated", &random.mutate(&made.bytes())) {
+        if let Ok(elf) = parse("mutated", &random.damage(&made.bytes())) {
             assert!(elf.needed.iter().all(|name| name.len() <= TEXT_MAX));
         }
     }

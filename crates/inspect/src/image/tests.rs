@@ -183,16 +183,16 @@ fn has_limits() {
 fn survives_mutation() {
     let sound = layout(|_, _| {});
     let manifest = sound.read(None).expect("a sound layout").manifest;
-    let mut random = crate::mutation::Random::new(5);
+    let mut random = wire::mutation::Mutator::new(5);
     for round in 0..3000 {
         let mut damaged = Layout { files: sound.files.clone() };
         match round % 3 {
-            0 => damaged.change("index.json", |bytes| random.mutate(bytes)),
-            1 => damaged.change("oci-layout", |bytes| random.mutate(bytes)),
+            0 => damaged.change("index.json", |bytes| random.damage(bytes)),
+            1 => damaged.change("oci-layout", |bytes| random.damage(bytes)),
             // A manifest under its own new digest, so that the parser behind the check is reached.
             _ => {
                 let path = format!("blobs/sha256/{}", manifest.hex());
-                let mutated = random.mutate(&damaged.files[&path]);
+                let mutated = random.damage(&damaged.files[&path]);
                 let descriptor = put(&mut damaged.files, MEDIA_TYPE_MANIFEST, mutated);
                 let index = json!({"schemaVersion": 2, "manifests": [descriptor]});
                 damaged.files.insert("index.json".to_owned(), serde_json::to_vec(&index).expect("JSON"));
