@@ -26,7 +26,7 @@ use crate::blobs::{BlobError, Blobs};
 use crate::durable::{self, Batch, Disk, Faults, FileError};
 use crate::ledger::{Ledger, LedgerError, Sources, StatementRow, blocking};
 use crate::lock::{Lock, LockError};
-use crate::log::{Log, LogError, NewEntry, NewLog, Reader, STATEMENTS_MAX};
+use crate::log::{FollowError, Followed, Log, LogError, NewEntry, NewLog, Newer, Reader, STATEMENTS_MAX};
 use crate::seal::{Change, Root};
 use crate::trees::{Trees, TreesError};
 
@@ -184,6 +184,9 @@ pub enum HomeError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Another copy of the log, whose entries were to be taken over.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -270,6 +273,25 @@ impl Home {
     /// Makes this directory's head the one outside, whatever that was; see [`Log::adopt`].
     pub fn adopt(&self) -> Result<(), HomeError> {
         Ok(self.inner.log.adopt()?)
+    }
+
+    /// Takes over the entries, with their envelopes, that another copy of the same log has and this one lost; the ledger
+    /// follows. See [`Log::follow`].
+    pub async fn follow(&self, mut newer: Box<dyn Newer + Send>) -> Result<Followed, HomeError> {
+        let _committing = self.inner.committing.lock().await;
+        if self.lock().is_none() {
+            return Err(self.closed());
+        }
+        let home = self.clone();
+        let followed = blocking(move || {
+            let blobs = home.blobs();
+            home.inner.log.follow(&mut *newer, &mut |digest, bytes| {
+                blobs.put(&mut &bytes[..], Some(digest), wire::dsse::SIZE_MAX as u64).map(drop).map_err(Into::into)
+            })
+        })
+        .await?;
+        self.inner.ledger.catch_up(&self.inner.sources).await?;
+        Ok(followed)
     }
 
     /// Keeps a checkpoint with cosignatures; see [`Log::keep_cosigned`].

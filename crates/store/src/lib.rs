@@ -33,6 +33,8 @@ pub mod ledger;
 
 pub mod home;
 
+pub mod backup;
+
 pub mod fsck;
 
 pub mod witness;

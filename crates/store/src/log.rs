@@ -45,9 +45,11 @@ use wire::timestamp::Timestamp;
 use crate::durable::{self, Batch, Disk, FileError};
 
 mod cosigned;
+mod follow;
 mod heads;
 mod read;
 
+pub use follow::{FollowError, Followed, Newer, SourceError};
 pub use heads::{HeadRefused, Heads};
 pub use read::{LoggedEnvelope, Reader};
 

@@ -144,7 +144,8 @@ impl Reader {
         Ok(Tiles::new(self.size(), &mut |path| self.read_tile(path)).consistency_proof(old)?)
     }
 
-    pub(super) fn root_at(&self, size: u64) -> Result<Hash, LogError> {
+    /// Returns the root of the log of the first `size` entries.
+    pub fn root_at(&self, size: u64) -> Result<Hash, LogError> {
         Ok(Tiles::new(size, &mut |path| self.read_tile(path)).root()?)
     }
 
@@ -213,7 +214,7 @@ fn wider(directory: &Path, wanted: TilePath) -> Result<Option<(PathBuf, u16)>, F
 }
 
 /// Returns the beginning of a tile that holds `width` hashes or entries.
-fn cut(bytes: &[u8], wanted: TilePath, width: u16) -> Option<Vec<u8>> {
+pub(super) fn cut(bytes: &[u8], wanted: TilePath, width: u16) -> Option<Vec<u8>> {
     match wanted.level() {
         Some(_) => bytes.get(..usize::from(wanted.width()) * 32).map(<[u8]>::to_vec),
         None => {
