@@ -7,7 +7,9 @@
 
 pub(crate) mod address;
 pub(crate) mod api;
+
 mod auth;
+pub(crate) mod copy;
 pub(crate) mod dated;
 mod http;
 pub(crate) mod import;

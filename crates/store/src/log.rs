@@ -49,7 +49,7 @@ mod follow;
 mod heads;
 mod read;
 
-pub use follow::{FollowError, Followed, Newer, SourceError};
+pub use follow::{Cause, FollowError, Followed, Keep, Newer, SourceError};
 pub use heads::{HeadRefused, Heads};
 pub use read::{LoggedEnvelope, Reader};
 

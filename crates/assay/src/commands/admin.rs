@@ -17,7 +17,9 @@ use crate::session::{self, Session};
 
 pub(crate) mod accept;
 
-/// Look after the home: integrity, derived tables, tokens, the log's head
+mod backup;
+
+/// Look after the home: integrity, back-ups, derived tables, tokens, the log's head
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Fsck(FsckArgs),
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Log(LogCommand),
     TrustedRoot(TrustedRootArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
 }
 
 /// Check every file of the home, and every row of the ledger; write nothing
@@ -54,6 +58,7 @@ pub(crate) struct TrustedRootArgs {}
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum LogCommand {
     Adopt(AdoptArgs),
+    Recover(backup::RecoverArgs),
 }
 
 /// Accept the log in this home as the newest, after a back-up was restored knowingly
@@ -72,7 +77,10 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
         Command::Status(_) => status(context),
         Command::Token(command) => token::run(command, context),
         Command::Log(LogCommand::Adopt(_)) => adopt(context),
+        Command::Log(LogCommand::Recover(args)) => backup::recover(args, context),
         Command::TrustedRoot(_) => trusted_root(context),
+        Command::Backup(args) => backup::back_up(args, context),
+        Command::Restore(args) => backup::restore(args, context),
     }
 }
 

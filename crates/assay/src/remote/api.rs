@@ -330,6 +330,11 @@ impl Api {
         }
     }
 
+    /// The bytes at a path of the server, of at most `size_max`.
+    pub(crate) fn bytes(&self, path: &str, size_max: usize) -> Result<Vec<u8>> {
+        Ok(self.known(&Call::new(Method::GET, self.url(path, &[])?), size_max)?.body)
+    }
+
     /// An answer that is a success.
     fn known(&self, call: &Call, size_max: usize) -> Result<Answer> {
         let answer = self.send(call, size_max)?;

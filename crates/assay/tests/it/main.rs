@@ -36,3 +36,5 @@ mod deploying;
 mod normalise;
 
 mod sigstore;
+
+mod backup;

@@ -12,20 +12,18 @@ use crate::place::Place;
 use crate::tamper::small;
 
 /// A server or a witness that runs: it prints one line when it is ready, and its URL ends that line.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Running {
     fn start(place: &Place, arguments: &[&str]) -> Running {
-        let mut child = place
-            .program(&place.work())
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
+        Running::spawn(place.program(&place.work()).args(arguments))
+    }
+
+    pub(crate) fn spawn(command: &mut Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let mut ready = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut ready).expect("a line");
         let url = ready.trim().rsplit(' ').next().expect("an address").to_owned();
@@ -36,6 +34,12 @@ impl Running {
     fn witness(place: &Place, name: &str, listen: &str) -> Running {
         let arguments = ["witness", "serve", "--quiet", "--listen", listen, name, "--policy", "logs.policy"];
         Running::start(place, &arguments)
+    }
+
+    /// SIGKILL, in the middle of whatever it does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("waited");
     }
 
     /// SIGTERM ends it with exit code 0.

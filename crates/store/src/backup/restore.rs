@@ -25,6 +25,8 @@ pub struct Place {
     pub data: PathBuf,
     /// Where the other roots go, by their names: `home`.
     pub roots: BTreeMap<String, PathBuf>,
+    /// Names that may be in those roots already.
+    pub beside: Vec<String>,
 }
 
 /// The last files: before they are there, nobody takes the place for a home.
@@ -95,7 +97,7 @@ fn refuse_occupied(place: &Place) -> Result<(), BackupError> {
         return Err(BackupError::Exists(path.clone()));
     }
     for root in place.roots.values().filter(|root| !root.join(AT_WORK).exists()) {
-        occupied(root, &[])?;
+        occupied(root, &place.beside.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     occupied(&place.data, &["VERSION", "blobs", "trees", "log", "tmp", "lock", AT_WORK])
 }

@@ -61,7 +61,7 @@ impl Case {
 
     fn place(&self, name: &str) -> Place {
         let root = self.at(name);
-        Place { data: root.join("data"), roots: BTreeMap::from([("home".to_owned(), root)]) }
+        Place { data: root.join("data"), roots: BTreeMap::from([("home".to_owned(), root)]), beside: Vec::new() }
     }
 
     fn back_up(&self) -> Result<Taken, BackupError> {
@@ -275,10 +275,14 @@ async fn a_place_that_is_no_backups_is_left_alone() {
     let held = Lock::take(&case.at("backup/lock")).expect("free");
     assert!(matches!(case.back_up(), Err(BackupError::Lock(_))), "two at once");
     drop(held);
-    let over = Place { data: case.sample.data(), roots: BTreeMap::new() };
+    let over = Place { data: case.sample.data(), roots: BTreeMap::new(), beside: Vec::new() };
     let error = restore(&case.at("backup"), Some(&over), &mut quiet).expect_err("a home");
     assert!(matches!(error, BackupError::Exists(_)), "{error}");
-    let diary = Place { data: case.at("new/data"), roots: BTreeMap::from([("home".to_owned(), case.at("diary"))]) };
+    let diary = Place {
+        data: case.at("new/data"),
+        roots: BTreeMap::from([("home".to_owned(), case.at("diary"))]),
+        beside: Vec::new(),
+    };
     let error = restore(&case.at("backup"), Some(&diary), &mut quiet).expect_err("occupied");
     assert!(matches!(error, BackupError::Occupied { .. }), "{error}");
     assert!(!case.at("new").exists());

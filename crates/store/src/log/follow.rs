@@ -80,7 +80,7 @@ pub enum FollowError {
         size: u64,
         /// Where it was noticed.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Cause,
     },
     /// It answered differently when asked again.
     #[error("the other copy has changed `{0}` meanwhile")]
@@ -98,21 +98,23 @@ pub enum FollowError {
         digest: Digest,
         /// Why.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Cause,
     },
     /// The log here.
     #[error(transparent)]
     Log(#[from] LogError),
 }
 
+/// Who makes an envelope durable as a blob.
+pub type Keep<'a> = &'a mut dyn FnMut(&Digest, &[u8]) -> Result<(), Cause>;
+
+/// Why that failed, or where something was noticed.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 impl Log {
     /// Takes over what `newer` has more than this directory; `keep` makes an envelope durable as a blob. The caller holds
     /// the lock of the data directory.
-    pub fn follow(
-        &self,
-        newer: &mut dyn Newer,
-        keep: &mut dyn FnMut(&Digest, &[u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Result<Followed, FollowError> {
+    pub fn follow(&self, newer: &mut dyn Newer, keep: Keep<'_>) -> Result<Followed, FollowError> {
         let mut state = self.state();
         // What was begun here is finished first; that the head outside is newer is why we are asked.
         match self.load(&mut state) {
@@ -168,9 +170,8 @@ impl Bundles<'_> {
 
     /// Computes their root from our entries and theirs, and checks that the bundle in which ours end begins with ours.
     fn check(&mut self, theirs: &Checkpoint) -> Result<(), FollowError> {
-        let diverged =
-            |source: Box<dyn std::error::Error + Send + Sync>| FollowError::Diverged { size: theirs.size, source };
-        if self.ours % WIDTH != 0 {
+        let diverged = |source: Cause| FollowError::Diverged { size: theirs.size, source };
+        if !self.ours.is_multiple_of(WIDTH) {
             let (first, width) = (self.first(), self.ours % WIDTH);
             let wanted = TilePath::entries(first, self.ours).expect("below the size");
             let bytes = self.fetch(first)?;
@@ -207,10 +208,7 @@ impl Bundles<'_> {
         }
     }
 
-    fn keep_envelopes(
-        &mut self,
-        keep: &mut dyn FnMut(&Digest, &[u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Result<(), FollowError> {
+    fn keep_envelopes(&mut self, keep: Keep<'_>) -> Result<(), FollowError> {
         for bundle in self.first()..self.count() {
             let bytes = self.fetch(bundle)?;
             let entries = parse_bundle(&bytes, self.path(bundle).width());
