@@ -149,3 +149,21 @@ pub(super) fn dockerfile(bytes: &[u8]) {
         assert!(error.to_string().starts_with(FILE), "{error}");
     }
 }
+
+pub(super) fn provenance_seeds() -> Vec<Vec<u8>> {
+    texts(&[
+        include_str!("../../tests/foreign/sigstore/happy-path.sigstore.json"),
+        include_str!("../../tests/foreign/sigstore/two-signatures.sigstore.json"),
+        r#"{"SLSA":{"builder":{"id":""},"buildType":"https://mobyproject.org/buildkit@v1","materials":[]}}"#,
+        r#"{"attestation_bundles":[{"attestations":[{"envelope":{"statement":"eyJwcmVkaWNhdGVUeXBlIjoiIn0","signature":""}}]}]}"#,
+    ])
+}
+
+pub(super) fn provenance(bytes: &[u8]) {
+    for document in inspect::provenance::documents(bytes).unwrap_or_default() {
+        if let Some(graded) = inspect::provenance::grade(&document.statement) {
+            assert!(graded.score() <= 100);
+            assert!(graded.findings.iter().all(|finding| !finding.found.chars().any(char::is_control)));
+        }
+    }
+}

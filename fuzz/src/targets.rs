@@ -66,6 +66,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "dpkg", seeds: dpkg_databases, run: dpkg },
     Target { name: "test-report", seeds: test_reports, run: test_report },
     Target { name: "trace", seeds: traces, run: trace },
+    Target { name: "provenance", seeds: lock_files::provenance_seeds, run: lock_files::provenance },
 ];
 
 const ORIGIN: &str = "example.org/log";

@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Verify(commands::verify::Args),
     #[command(subcommand)]
     Sigstore(commands::sigstore::Command),
+    Lint(commands::lint::Args),
     Gate(commands::gate::Args),
     Push(commands::push::Args),
     Pull(commands::pull::Args),

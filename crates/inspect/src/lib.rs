@@ -1,4 +1,4 @@
-//! Looking inside things: archives, ELF binaries, images, lock files, Dockerfiles.
+//! Looking inside things: archives, ELF binaries, images, lock files, Dockerfiles, foreign provenance.
 //!
 //! Every function here reads bytes that somebody else made, so every one has limits and fails closed.
 //! Nothing here opens a socket or a database, and nothing finds a file by itself: bytes come as arguments or through
@@ -15,3 +15,5 @@ pub mod elf;
 pub mod image;
 
 pub mod lock_file;
+
+pub mod provenance;

@@ -8,6 +8,7 @@ pub(crate) mod deploy;
 pub(crate) mod env;
 pub(crate) mod gate;
 pub(crate) mod init;
+pub(crate) mod lint;
 pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod normalise;
@@ -46,6 +47,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<Report> {
         Command::Test(args) => test::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Sigstore(command) => sigstore::run(&command, context),
+        Command::Lint(args) => lint::run(&args, context),
         Command::Gate(args) => gate::run(&args, context),
         Command::Normalise(args) => normalise::run(&args, context),
         Command::Push(args) => push::run(&args, context),

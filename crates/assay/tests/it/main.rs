@@ -38,3 +38,5 @@ mod normalise;
 mod sigstore;
 
 mod backup;
+
+mod lint;
