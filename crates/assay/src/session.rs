@@ -452,6 +452,18 @@ impl<'c> Session<'c> {
         }
     }
 
+    /// Log entries about a digest that came without what was signed, the first of them: `index`, `key_id`, `kind`, `logged`.
+    pub(crate) fn entries_without_payload(&self, digest: &Digest) -> Result<Vec<serde_json::Value>> {
+        match &self.chain {
+            Chain::Local(home) => {
+                let rows = self.ask(home.ledger().bare_entries_about(digest, &Page::first(ROWS_MAX)))?;
+                let row = |row: &store::ledger::BareEntryRow| serde_json::json!({"index": row.index, "key_id": row.key_id, "kind": row.kind, "logged": row.logged});
+                Ok(rows.iter().map(row).collect())
+            }
+            Chain::Remote(api) => api.entries_without_payload(digest),
+        }
+    }
+
     /// Nodes whose name or label begins with a text.
     pub(crate) fn search(&self, text: &str) -> Result<Vec<Node>> {
         match &self.chain {

@@ -1,7 +1,7 @@
 //! Every error that can reach a client, in one place: its status, its public message, and what may only stand in the log.
 //!
 //! A [`Problem`] is rendered in the form of the surface that was asked: the registry's `{"errors":[…]}`, the API's
-//! `{"version":1,"error":{…}}`, or a page. What went wrong inside (paths, SQL) is logged and never sent.
+//! `{"version":1,"error":{…}}`, Rekor's `{"code":…,"message":…,"details":[]}`, or a page. What went wrong inside (paths, SQL) is logged and never sent.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -80,6 +80,12 @@ impl Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", ErrorCode::SizeInvalid, message)
     }
 
+    /// An entry that the log has already; the message is Rekor's.
+    pub(crate) fn known_entry(index: u64) -> Problem {
+        let message = format!("an equivalent entry already exists in the transparency log with index {index}");
+        Problem::new(StatusCode::CONFLICT, "known-entry", ErrorCode::Unsupported, message)
+    }
+
     /// A statement that is not taken, with the whole reason: it is about what the client sent.
     pub(crate) fn statement(error: &OpenError) -> Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "statement-refused", ErrorCode::Unsupported, chain(error))
@@ -124,6 +130,27 @@ impl Problem {
     pub(crate) fn into_api(self) -> Response {
         let error = json!({"code": self.code, "message": self.message, "where": self.place, "hint": self.hint});
         let body = json!({"version": 1, "error": error}).to_string().into_bytes();
+        self.respond("application/json", body)
+    }
+
+    /// The answer of Rekor's gateway: the number of a gRPC status, and a text.
+    pub(crate) fn into_rekor(self) -> Response {
+        let code = match self.status.as_u16() {
+            400 => 3,        // INVALID_ARGUMENT
+            401 => 16,       // UNAUTHENTICATED
+            403 => 7,        // PERMISSION_DENIED
+            404 => 5,        // NOT_FOUND
+            405 | 501 => 12, // UNIMPLEMENTED
+            409 => 6,        // ALREADY_EXISTS
+            413 | 507 => 8,  // RESOURCE_EXHAUSTED
+            503 => 14,       // UNAVAILABLE
+            _ => 13,         // INTERNAL
+        };
+        let message = match &self.hint {
+            Some(hint) => format!("{}; {hint}", self.message),
+            None => self.message.clone(),
+        };
+        let body = json!({"code": code, "message": message, "details": []}).to_string().into_bytes();
         self.respond("application/json", body)
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! listen ─ routes ─┬─ oci    OCI Distribution 1.1    registry
 //!                  ├─ log    C2SP tlog-tiles         store
+//!                  ├─ rekor  Rekor v2                tlog, store
 //!                  ├─ api    JSON, version 1         store, registry, attest
 //!                  └─ pages  HTML, no script         store
 //! listen ─ witness          C2SP tlog-witness       store
@@ -36,6 +37,8 @@ mod oci;
 
 mod log;
 
+mod rekor;
+
 mod api;
 
 mod pages;
@@ -52,6 +55,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 pub use record::ServerKeys;
+pub use rekor::LogWrites;
 pub use routes::{ROUTES, Route};
 pub use state::{Clock, Config, Random, ServeError, Settings};
 pub use witness::{WitnessConfig, serve_witness};

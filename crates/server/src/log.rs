@@ -1,7 +1,8 @@
 //! The log's tiles and checkpoint, for auditors and mirrors.
 //!
 //! Specification: C2SP tlog-tiles <https://c2sp.org/tlog-tiles>. Tiles hold hashes, keys and signatures only, and are
-//! readable by whoever may read anything. New entries come in through the API's statements, not here.
+//! readable by whoever may read anything. The same answers stand where Rekor v2 has them, below `/api/v2/`. New entries come
+//! in through the API's statements and through [`crate::rekor`], not here.
 
 use std::sync::Arc;
 

@@ -32,6 +32,9 @@ pub(crate) struct Metrics {
 impl Surface {
     /// The surface that a path belongs to.
     pub(crate) fn of(path: &str) -> Surface {
+        if path.starts_with("/api/v2/") {
+            return Surface::Log;
+        }
         match path.split('/').nth(1) {
             Some("v2" | "token") => Surface::Oci,
             Some("log") if path.len() > "/log".len() => Surface::Log,

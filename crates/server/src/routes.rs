@@ -13,7 +13,7 @@ use axum::routing::{any, get, post};
 
 use crate::metrics::Surface;
 use crate::state::Server;
-use crate::{api, log, oci, pages};
+use crate::{api, log, oci, pages, rekor};
 
 /// One path.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/token", "reader", "OCI: a short-lived bearer for a token"),
     route("GET", "/log/checkpoint", "reader", "log: the newest checkpoint"),
     route("GET", "/log/tile/{*path}", "reader", "log: a tile or an entry bundle"),
+    route("POST", "/api/v2/log/entries", "by --log-writes", "log: adds an entry, as Rekor v2 does"),
+    route("GET", "/api/v2/checkpoint", "reader", "log: the newest checkpoint, where Rekor v2 has it"),
+    route("GET", "/api/v2/tile/{*path}", "reader", "log: a tile or an entry bundle, where Rekor v2 has it"),
     route("GET", "/api/v1/server", "reader", "API: the log's name and key, and what the caller may do"),
     route("GET", "/api/v1/trusted_root.json", "reader", "API: the trust root for Sigstore clients"),
     route("POST", "/api/v1/statements", "publisher or deployer", "API: adds envelopes, or bundles of another log"),
@@ -96,6 +99,9 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/token", get(oci::token))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*path}", get(log::tile))
+        .route("/api/v2/log/entries", post(rekor::create))
+        .route("/api/v2/checkpoint", get(log::checkpoint))
+        .route("/api/v2/tile/{*path}", get(log::tile))
         .merge(api_router())
         .route("/healthz", get(api::meta::health))
         .route("/metrics", get(api::meta::metrics))

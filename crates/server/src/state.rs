@@ -23,6 +23,7 @@ use crate::auth::bearer::BearerKey;
 use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::record::{HomeRecorder, ServerKeys};
+use crate::rekor::LogWrites;
 
 /// As many subjects of a statement are asked for the repositories that they belong to.
 const SUBJECTS_LOOKED_AT: usize = 64;
@@ -56,13 +57,15 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Tags that can't be moved or deleted.
     pub release_tags: Vec<Pattern>,
+    /// Who may add log entries by Rekor's API.
+    pub log_writes: LogWrites,
 }
 
 impl Default for Settings {
     /// Reading takes a token; tags that look like a version are releases.
     fn default() -> Settings {
         let release_tags = Pattern::parse("v#*").into_iter().collect();
-        Settings { anonymous_read: false, public_url: None, release_tags }
+        Settings { anonymous_read: false, public_url: None, release_tags, log_writes: LogWrites::default() }
     }
 }
 

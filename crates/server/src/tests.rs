@@ -8,6 +8,7 @@ mod chain;
 mod conformance;
 mod dashboard;
 mod manifests;
+mod rekor;
 mod tools;
 mod uploads;
 mod witness;

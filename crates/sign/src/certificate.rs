@@ -21,7 +21,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 
 use crate::key::KeyError;
 
-pub use key::SubjectKey;
+pub use key::{Prehash, SubjectKey};
 pub use path::PathError;
 
 pub(crate) use key::{Hash, Scheme};

@@ -8,14 +8,14 @@
 //!
 //! A killed process leaves everything that was acknowledged, and no seal; the next opening needs no repair step.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use attest::VerifyError;
 use sign::trust::Trust;
-use tlog::{Leaf, LeafError, Receipt, entry};
+use tlog::proposal::Proposal;
+use tlog::{LeafError, Receipt};
 use wire::digest::Digest;
 use wire::dsse::{Envelope, EnvelopeError};
 use wire::rekor::BodyError;
@@ -23,16 +23,20 @@ use wire::sigstore_bundle::{self, Bundle, BundleError};
 use wire::timestamp::Timestamp;
 
 use crate::blobs::{BlobError, Blobs};
-use crate::durable::{self, Batch, Disk, Faults, FileError};
+use crate::durable::{self, Disk, Faults, FileError};
 use crate::ledger::{Ledger, LedgerError, Sources, StatementRow, blocking};
 use crate::lock::{Lock, LockError};
-use crate::log::{FollowError, Followed, Log, LogError, NewEntry, NewLog, Newer, Reader, STATEMENTS_MAX};
+use crate::log::{FollowError, Followed, Log, LogError, NewLog, Newer, Reader};
 use crate::seal::{Change, Root};
 use crate::trees::{Trees, TreesError};
 
+mod commit;
 mod held;
 
+pub use commit::Placed;
 pub use held::Held;
+
+use commit::{Prepared, Waiting};
 
 /// First and only line of `VERSION`.
 pub const VERSION: &str = "assay data 1\n";
@@ -94,16 +98,6 @@ struct Inner {
     /// Held by who commits, for himself and for all who wait.
     committing: tokio::sync::Mutex<()>,
 }
-
-struct Waiting {
-    envelopes: Vec<Envelope>,
-    now: Timestamp,
-    done: Sender,
-}
-
-type Answer = Result<Vec<Receipt>, HomeError>;
-
-type Sender = tokio::sync::oneshot::Sender<Answer>;
 
 /// Why a data directory could not be opened or used.
 #[derive(Debug, thiserror::Error)]
@@ -325,12 +319,28 @@ impl Home {
     /// call can be made again after any error. Calls that come at the same time share one commit. Each must be signed
     /// by somebody trusted at `now`.
     pub async fn append(&self, envelopes: Vec<Envelope>, now: Timestamp) -> Result<Vec<Receipt>, HomeError> {
-        let (done, outcome) = tokio::sync::oneshot::channel();
-        self.waiting().push(Waiting { envelopes, now, done });
+        self.check_count(envelopes.len())?;
+        let trust = &self.inner.sources.trust;
+        let entries = envelopes.iter().map(|envelope| Prepared::statement(envelope, trust, now));
+        let placed = self.place(entries.collect::<Result<_, _>>()?).await?;
         let home = self.clone();
-        // In a task of its own, so that a caller who goes away doesn't take along those who wait for his commit.
-        drop(tokio::spawn(home.commit_waiting()));
-        outcome.await.unwrap_or(Err(HomeError::Together(None)))
+        blocking(move || {
+            let receipt = |placed| match placed {
+                Placed::New(receipt) => Ok(*receipt),
+                Placed::Known(index) => Ok(home.log().receipt(index)?),
+            };
+            placed.into_iter().map(receipt).collect()
+        })
+        .await
+    }
+
+    /// Logs entries of anybody whose signature was checked, and says where they stand once they are durable, published
+    /// and in the ledger. Envelopes become blobs. All are logged or none; the same call can be made again after any error.
+    ///
+    /// Who may log, and whose entries count, is no concern of this call.
+    pub async fn log_proposals(&self, proposals: Vec<Proposal>, now: Timestamp) -> Result<Vec<Placed>, HomeError> {
+        self.check_count(proposals.len())?;
+        self.place(proposals.iter().map(|proposal| Prepared::proposal(proposal, now)).collect()).await
     }
 
     /// Returns the bundle of a statement: envelope and proof as of now; for one that was brought from another log, the
@@ -401,118 +411,6 @@ impl Home {
         attest::bundle(&envelope, &receipt, &hint).map_err(|source| HomeError::Entry { payload, source })
     }
 
-    /// Commits what waits. Who finds nothing was taken along by somebody else; since each takes something if there is
-    /// anything, and each call starts one of these, nobody is left waiting.
-    async fn commit_waiting(self) {
-        let committing = self.inner.committing.lock().await;
-        let batch = take_batch(&mut self.waiting());
-        let answers = self.commit(batch).await;
-        drop(committing);
-        // Who has his answer may give up the directory: nothing here may hold it any longer.
-        drop(self);
-        for (done, answer) in answers {
-            // Who is gone needs no answer.
-            drop(done.send(answer));
-        }
-    }
-
-    async fn commit(&self, batch: Vec<Waiting>) -> Vec<(Sender, Answer)> {
-        let mut answers = Vec::new();
-        let mut calls = Vec::new();
-        let mut statements = Vec::new();
-        for waiting in batch {
-            match self.prepare(&waiting) {
-                Ok(prepared) => {
-                    calls.push((prepared.len(), waiting.done));
-                    statements.extend(prepared);
-                }
-                Err(error) => answers.push((waiting.done, Err(error))),
-            }
-        }
-        if calls.is_empty() {
-            return answers;
-        }
-        let mut outcome = self.log_statements(statements).await.map(Vec::into_iter).map_err(Arc::new);
-        let alone = calls.len() == 1;
-        for (count, done) in calls {
-            let answer = match &mut outcome {
-                Ok(receipts) => Ok(receipts.take(count).collect()),
-                Err(error) if alone => Err(unwrap_error(error)),
-                Err(error) => Err(HomeError::Together(Some(Arc::clone(error)))),
-            };
-            answers.push((done, answer));
-        }
-        answers
-    }
-
-    /// Checks who signed, before anything is stored.
-    fn prepare(&self, waiting: &Waiting) -> Result<Vec<Statement>, HomeError> {
-        if self.lock().is_none() {
-            return Err(self.closed());
-        }
-        if waiting.envelopes.len() > STATEMENTS_MAX {
-            return Err(LogError::TooMany(waiting.envelopes.len()).into());
-        }
-        let trust = &self.inner.sources.trust;
-        waiting.envelopes.iter().map(|envelope| Statement::new(envelope, trust, waiting.now)).collect()
-    }
-
-    async fn log_statements(&self, statements: Vec<Statement>) -> Result<Vec<Receipt>, HomeError> {
-        let ledger = &self.inner.ledger;
-        // What a failed commit has begun is finished first, or it would be logged a second time.
-        let log = self.inner.log.clone();
-        match blocking(move || log.ready()).await {
-            // What is known already can be answered all the same.
-            Ok(()) | Err(LogError::Refused(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        ledger.catch_up(&self.inner.sources).await?;
-        let mut known = BTreeMap::new();
-        for statement in &statements {
-            let leaf = statement.entry.leaf.hash();
-            if let Some(index) = ledger.index_of_leaf(&leaf).await? {
-                known.insert(leaf, index);
-            }
-        }
-        let home = self.clone();
-        let receipts = blocking(move || home.write_statements(statements, known)).await?;
-        ledger.catch_up(&self.inner.sources).await?;
-        Ok(receipts)
-    }
-
-    /// Blobs first, then the log; `known` are entries that it has already.
-    fn write_statements(
-        &self,
-        statements: Vec<Statement>,
-        known: BTreeMap<tlog::merkle::Hash, u64>,
-    ) -> Result<Vec<Receipt>, HomeError> {
-        let mut receipts = BTreeMap::new();
-        for (leaf, index) in known {
-            receipts.insert(leaf, self.log().receipt(index)?);
-        }
-        let mut fresh: BTreeMap<_, usize> = BTreeMap::new();
-        let mut entries = Vec::new();
-        let mut now = None;
-        let mut blobs = Batch::new(&self.inner.disk);
-        for statement in &statements {
-            let leaf = statement.entry.leaf.hash();
-            self.inner.blobs.put_into(&statement.json, &mut blobs)?;
-            if !receipts.contains_key(&leaf) && !fresh.contains_key(&leaf) {
-                fresh.insert(leaf, entries.len());
-                entries.push(statement.entry.clone());
-                now = now.max(Some(statement.now));
-            }
-        }
-        match now {
-            Some(now) => {
-                let new = self.inner.log.append(&entries, blobs, now)?;
-                receipts.extend(fresh.into_iter().map(|(leaf, at)| (leaf, new[at].clone())));
-            }
-            None => blobs.commit()?,
-        }
-        Ok(statements.iter().map(|statement| receipts[&statement.entry.leaf.hash()].clone()).collect())
-    }
-
     fn closed(&self) -> HomeError {
         HomeError::Closed(self.inner.path.clone())
     }
@@ -520,53 +418,6 @@ impl Home {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Lock>> {
         self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
-        self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A statement that somebody trusted has signed, ready to be logged.
-struct Statement {
-    json: Vec<u8>,
-    entry: NewEntry,
-    now: Timestamp,
-}
-
-impl Statement {
-    fn new(envelope: &Envelope, trust: &Trust, now: Timestamp) -> Result<Statement, HomeError> {
-        let json = envelope.to_json();
-        Envelope::parse(&json).map_err(HomeError::Envelope)?;
-        let verified = attest::verify(envelope, trust, now).map_err(|error| HomeError::Untrusted(Box::new(error)))?;
-        let identity = trust.identity(verified.key()).expect("who verified is in the trust root");
-        let leaf: Leaf = entry::attestation(envelope, &identity.key)?;
-        let statement = verified.value();
-        let entry = NewEntry {
-            leaf,
-            envelope: Digest::of(&json),
-            subjects: statement.digests().collect(),
-            predicate: statement.predicate_type.clone(),
-            signer: *verified.key(),
-        };
-        Ok(Statement { json, entry, now })
-    }
-}
-
-/// Takes whole calls, oldest first, as many as one commit may have.
-fn take_batch(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
-    let mut statements = 0;
-    let fits = |call: &&Waiting| {
-        statements += call.envelopes.len();
-        statements <= STATEMENTS_MAX
-    };
-    let calls = waiting.iter().take_while(fits).count();
-    waiting.drain(..calls.max(1).min(waiting.len())).collect()
-}
-
-/// Returns the error itself where nobody else needs it.
-fn unwrap_error(error: &mut Arc<HomeError>) -> HomeError {
-    let taken = std::mem::replace(error, Arc::new(HomeError::Together(None)));
-    Arc::try_unwrap(taken).unwrap_or_else(|shared| HomeError::Together(Some(shared)))
 }
 
 /// What the seal covers of a data directory: all but the seal itself and what has a better witness.

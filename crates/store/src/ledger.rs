@@ -40,8 +40,8 @@ pub use dump::TableDump;
 pub(crate) use dump::read_file;
 pub use prepare::PrepareError;
 pub use rows::{
-    ArtifactRow, DeploymentRow, Elsewhere, GrantRow, ManifestRow, ObservationRow, PolicyRow, RunRow, StatementRow,
-    TagMoveRow, TagRow, VerdictRow,
+    ArtifactRow, BareEntryRow, DeploymentRow, Elsewhere, GrantRow, ManifestRow, ObservationRow, PolicyRow, RunRow,
+    StatementRow, TagMoveRow, TagRow, VerdictRow,
 };
 pub use several::EdgeCursor;
 
@@ -324,29 +324,25 @@ fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT).idle_timeout(None).max_lifetime(None)
 }
 
-/// Statements that go in together, and where the cursor stands afterwards.
+/// Entries that go in together, and where the cursor stands afterwards.
 struct Batch {
-    statements: Vec<prepare::Prepared>,
+    rows: Vec<prepare::Rows>,
     next: u64,
 }
 
 impl Batch {
     fn read(sources: &Sources, from: u64, size_max: u64) -> Result<Batch, LedgerError> {
-        let (entries, next) = sources.log.statements(from)?;
+        let (entries, next) = sources.log.entries(from)?;
         let next = next.min(size_max);
-        let mut statements = Vec::with_capacity(entries.len());
-        for entry in entries.iter().filter(|entry| entry.index < next) {
-            let (statement, brought) = prepare::prepare(entry, &sources.blobs, &sources.trust)?;
-            statements.push(statement);
-            statements.extend(brought);
-        }
-        Ok(Batch { statements, next })
+        let within = entries.iter().filter(|entry| entry.index < next);
+        let rows = within.map(|entry| prepare::prepare(entry, &sources.blobs, &sources.trust));
+        Ok(Batch { rows: rows.collect::<Result<_, _>>()?, next })
     }
 
     async fn write(&self, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
         let mut transaction = connection.begin().await?;
-        for statement in &self.statements {
-            apply::apply(&mut transaction, LOG, statement).await?;
+        for rows in &self.rows {
+            apply::apply(&mut transaction, LOG, rows).await?;
         }
         sqlx::query("UPDATE logs SET size = $1 WHERE log = $2")
             .bind(apply::integer(self.next))

@@ -51,7 +51,7 @@ mod read;
 
 pub use follow::{Cause, FollowError, Followed, Keep, Newer, SourceError};
 pub use heads::{HeadRefused, Heads};
-pub use read::{LoggedEnvelope, Reader};
+pub use read::{LoggedContent, LoggedEntry, Reader};
 
 pub(crate) use read::read_tile;
 
@@ -74,19 +74,31 @@ pub struct NewLog {
     pub index_key: IndexKey,
 }
 
-/// A statement to be logged.
+/// An entry to be logged.
 #[derive(Clone, Debug)]
 pub struct NewEntry {
-    /// Its Sigstore entry.
+    /// The Sigstore entry.
     pub leaf: Leaf,
-    /// Digest of its envelope: a blob that is durable already.
-    pub envelope: Digest,
-    /// Digests of its subjects.
-    pub subjects: Vec<Digest>,
-    /// Its predicate type.
-    pub predicate: String,
+    /// What its index entry says.
+    pub about: About,
     /// Id of the key that signed it.
     pub signer: Digest,
+}
+
+/// What an entry is about.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// A statement.
+    Statement {
+        /// Digest of its envelope: a blob that is durable already, or becomes so in the same commit.
+        envelope: Digest,
+        /// Digests of its subjects.
+        subjects: Vec<Digest>,
+        /// Its predicate type.
+        predicate: String,
+    },
+    /// Something that did not come along, by the name of its digest: `sha384:9f86…`.
+    Digest(String),
 }
 
 /// The log of a data directory, to be added to. Clones share it; one thread appends at a time.
@@ -272,19 +284,22 @@ impl Log {
         let mut positions = Vec::with_capacity(entries.len());
         for entry in entries {
             let position = first + leaves.len() as u64;
-            let indexed = Indexed {
-                entry: position,
-                envelope: entry.envelope,
-                time: now,
-                subjects: &entry.subjects,
-                predicate: &entry.predicate,
-                signer: &entry.signer,
-            };
             positions.push(position);
             leaves.push(entry.leaf.clone());
-            leaves.extend(IndexEntry::of(&self.inner.index_key, &indexed).iter().map(IndexEntry::to_leaf));
+            leaves.extend(self.index_entries(entry, position, now).iter().map(IndexEntry::to_leaf));
         }
         (leaves, positions)
+    }
+
+    fn index_entries(&self, new: &NewEntry, position: u64, now: Timestamp) -> Vec<IndexEntry> {
+        let key = &self.inner.index_key;
+        match &new.about {
+            About::Statement { envelope, subjects, predicate } => {
+                let (entry, envelope, time, signer) = (position, *envelope, now, &new.signer);
+                IndexEntry::of(key, &Indexed { entry, envelope, time, subjects, predicate, signer })
+            }
+            About::Digest(name) => vec![IndexEntry::without_payload(key, position, name, &new.signer, now)],
+        }
     }
 
     /// Makes a step durable; the order is the module's.

@@ -11,10 +11,13 @@ use sign::{LogKey, SigningKey};
 use tlog::checkpoint::Checkpoint;
 use tlog::index::{IndexEntry, IndexKey};
 use tlog::merkle::{self, Hash};
+use tlog::proposal::Proposal;
 use tlog::tile::{TilePath, WIDTH, parse_bundle};
 use wire::digest::Digest;
 use wire::dsse::{Envelope, IN_TOTO};
 use wire::in_toto::{ResourceDescriptor, Statement};
+use wire::rekor::request::Request;
+use wire::rekor::{Der, Signature002, Verifier};
 use wire::timestamp::Timestamp;
 
 use crate::blobs::Blobs;
@@ -163,6 +166,19 @@ impl Sample {
         self.sign(&statement, Role::Builder)
     }
 
+    /// The builder's signature over the digest of a message.
+    pub(crate) fn proposal(&self, message: &[u8]) -> Proposal {
+        let key = &self.keys["builder"];
+        let verifier = Verifier {
+            key_details: key.public().key_details().to_owned(),
+            public_key: Some(Der { raw_bytes: key.public().spki_der().to_vec() }),
+            x509_certificate: None,
+        };
+        let digest = Digest::of(message).bytes().to_vec();
+        let signature = Signature002 { content: key.sign(message), verifier };
+        Proposal::check(Request::HashedRekord002 { digest, signature, algorithm: None }).expect("signed")
+    }
+
     /// Every statement of the sample service, in the order of its life.
     pub(crate) fn life(&self) -> Vec<Envelope> {
         attest::predicate::TABLE.iter().map(|row| self.sample(row.predicate)).collect()
@@ -174,7 +190,7 @@ impl Sample {
 pub(crate) struct Witness {
     roots: BTreeMap<u64, Hash>,
     /// Index entries by their leaf's hash: what was parsed, and its blob verified, once.
-    envelopes: BTreeMap<Hash, Digest>,
+    envelopes: BTreeMap<Hash, Option<Digest>>,
 }
 
 impl Witness {
@@ -204,14 +220,16 @@ impl Witness {
         }
         let blobs = Blobs::new(sample.data().join("blobs"), Disk::new(PathBuf::new()));
         let indexed = entries.iter().zip(&leaves).filter(|(entry, _)| IndexEntry::is_one(entry));
-        indexed.map(|(entry, leaf)| *self.envelopes.entry(*leaf).or_insert_with(|| envelope(entry, &blobs))).collect()
+        indexed
+            .filter_map(|(entry, leaf)| *self.envelopes.entry(*leaf).or_insert_with(|| envelope(entry, &blobs)))
+            .collect()
     }
 }
 
-fn envelope(entry: &[u8], blobs: &Blobs) -> Digest {
-    let entry = IndexEntry::parse(entry).expect("an index entry");
-    blobs.verify(&entry.envelope).expect("what the log names is there");
-    entry.envelope
+fn envelope(entry: &[u8], blobs: &Blobs) -> Option<Digest> {
+    let envelope = IndexEntry::parse(entry).expect("an index entry").envelope?;
+    blobs.verify(&envelope).expect("what the log names is there");
+    Some(envelope)
 }
 
 fn entries(reader: &Reader) -> Vec<Vec<u8>> {

@@ -1,8 +1,15 @@
-//! Index entries, version 1: the leaf beside each Sigstore entry, by which the log itself leads to every envelope.
+//! Index entries, versions 1 and 2: the leaf beside each Sigstore entry, by which the log itself leads to every envelope.
 //!
 //! ```json
 //! {"assayIndex":1,"entry":6,"envelope":"sha256:5f0c…","predicate":"9d0a…","signer":"41c7…","subjects":["07be…","c2f1…"],
 //!  "time":"2026-11-22T19:41:00Z"}
+//! ```
+//!
+//! Version 2 is of an entry that came without what was signed: it has no `envelope` and no `predicate`, and its one subject
+//! is the digest that was signed.
+//!
+//! ```json
+//! {"assayIndex":2,"entry":8,"signer":"41c7…","subjects":["07be…"],"time":"2026-11-22T19:41:00Z"}
 //! ```
 //!
 //! `entry` is the position of the Sigstore entry. Subjects, predicate type and signer stand there as HMAC-SHA-256 under the
@@ -25,6 +32,7 @@ use crate::append::{LEAF_SIZE_MAX, Leaf};
 pub const SUBJECTS_MAX: usize = 900;
 
 const VERSION: u32 = 1;
+const VERSION_WITHOUT_PAYLOAD: u32 = 2;
 
 /// The secret under which a log's index hashes are keyed.
 pub struct IndexKey(Zeroizing<[u8; 32]>);
@@ -41,13 +49,15 @@ pub struct IndexEntry {
     version: u32,
     /// Position of the Sigstore entry.
     pub entry: u64,
-    /// Digest of the envelope's canonical JSON: the blob.
-    pub envelope: Digest,
-    /// Keyed hash of the predicate type.
-    pub predicate: KeyedHash,
+    /// Digest of the envelope's canonical JSON: the blob. `None` where the entry came without what was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<Digest>,
+    /// Keyed hash of the predicate type; `None` as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<KeyedHash>,
     /// Keyed hash of the signer's key id.
     pub signer: KeyedHash,
-    /// Keyed hashes of the subjects' digests, sorted.
+    /// Keyed hashes of the subjects' digests, sorted; without an envelope, of the digest that was signed.
     pub subjects: Vec<KeyedHash>,
     /// When the log took it, by its own clock.
     pub time: Timestamp,
@@ -80,9 +90,9 @@ pub enum IndexError {
     #[error("not an index entry")]
     Form(#[from] serde_json::Error),
     /// Another version.
-    #[error("index entry has version {0}; this assay reads version {VERSION}")]
+    #[error("index entry has version {0}; this assay reads versions {VERSION} and {VERSION_WITHOUT_PAYLOAD}")]
     Version(u32),
-    /// Not canonical JSON, subjects not sorted, or too many.
+    /// Not canonical JSON, subjects not sorted or too many, or fields of the other version.
     #[error("index entry is not in canonical form")]
     Canonical,
 }
@@ -116,6 +126,11 @@ impl IndexKey {
         self.hash("subject", &digest.to_string())
     }
 
+    /// Returns the keyed hash of a subject by the name of its digest, such as `sha384:9f86…`.
+    pub fn subject_named(&self, digest: &str) -> KeyedHash {
+        self.hash("subject", digest)
+    }
+
     /// Returns the keyed hash of a predicate type.
     pub fn predicate(&self, predicate_type: &str) -> KeyedHash {
         self.hash("predicate", predicate_type)
@@ -146,8 +161,8 @@ impl IndexEntry {
         let whole = IndexEntry {
             version: VERSION,
             entry: indexed.entry,
-            envelope: indexed.envelope,
-            predicate: key.predicate(indexed.predicate),
+            envelope: Some(indexed.envelope),
+            predicate: Some(key.predicate(indexed.predicate)),
             signer: key.signer(indexed.signer),
             subjects: Vec::new(),
             time: indexed.time,
@@ -159,14 +174,27 @@ impl IndexEntry {
         subjects.chunks(SUBJECTS_MAX).map(part).collect()
     }
 
+    /// Returns the index entry of a Sigstore entry that came without what was signed. `digest` names what that was.
+    pub fn without_payload(key: &IndexKey, entry: u64, digest: &str, signer: &Digest, time: Timestamp) -> IndexEntry {
+        IndexEntry {
+            version: VERSION_WITHOUT_PAYLOAD,
+            entry,
+            envelope: None,
+            predicate: None,
+            signer: key.signer(signer),
+            subjects: vec![key.subject_named(digest)],
+            time,
+        }
+    }
+
     /// Returns the leaf.
     pub fn to_leaf(&self) -> Leaf {
         Leaf::new(wire::jcs::to_vec(self)).expect("an index entry of at most 900 subjects fits a leaf")
     }
 
     /// Names this kind of entry where a proof says what its leaf is; no client but ours knows it.
-    pub fn kind_version() -> KindVersion {
-        KindVersion { kind: "assayIndex".to_owned(), version: VERSION.to_string() }
+    pub fn kind_version(&self) -> KindVersion {
+        KindVersion { kind: "assayIndex".to_owned(), version: self.version.to_string() }
     }
 
     /// Whether a leaf claims to be an index entry of any version, and is not a Sigstore entry.
@@ -185,12 +213,16 @@ impl IndexEntry {
             return Err(IndexError::Size(leaf.len()));
         }
         let VersionWire { version } = serde_json::from_slice(leaf)?;
-        if version != VERSION {
+        if version != VERSION && version != VERSION_WITHOUT_PAYLOAD {
             return Err(IndexError::Version(version));
         }
         let entry: IndexEntry = serde_json::from_slice(leaf)?;
         let sorted = entry.subjects.is_sorted_by(|a, b| a < b) && entry.subjects.len() <= SUBJECTS_MAX;
-        if sorted && wire::jcs::to_vec(&entry) == leaf { Ok(entry) } else { Err(IndexError::Canonical) }
+        let has_payload = version == VERSION;
+        let fits = entry.envelope.is_some() == has_payload
+            && entry.predicate.is_some() == has_payload
+            && (has_payload || entry.subjects.len() == 1);
+        if sorted && fits && wire::jcs::to_vec(&entry) == leaf { Ok(entry) } else { Err(IndexError::Canonical) }
     }
 }
 

@@ -19,6 +19,8 @@ pub mod entry;
 
 pub mod index;
 
+pub mod proposal;
+
 pub mod staging;
 
 pub mod witness;

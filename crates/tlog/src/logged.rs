@@ -175,7 +175,7 @@ pub fn verify_blob(
 pub fn verify_index(entry: &TransparencyLogEntry, trust: &Trust) -> Result<IndexEntry, LogError> {
     let log = trusted(entry, trust)?;
     let found = IndexEntry::parse(&entry.canonicalized_body)?;
-    check_kind(&entry.kind_version, &IndexEntry::kind_version())?;
+    check_kind(&entry.kind_version, &found.kind_version())?;
     if !log.is_valid(found.time) {
         return Err(LogError::NotValid { origin: log.origin.clone(), now: found.time });
     }

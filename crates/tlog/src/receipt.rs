@@ -76,8 +76,7 @@ impl Receipt {
 
     /// Returns an entry of our index in the same form; [`crate::verify_index`] reads it. Fails for any other entry.
     pub fn to_index_entry(&self) -> Result<TransparencyLogEntry, IndexError> {
-        IndexEntry::parse(&self.body)?;
-        Ok(self.entry(IndexEntry::kind_version()))
+        Ok(self.entry(IndexEntry::parse(&self.body)?.kind_version()))
     }
 
     fn entry(&self, kind_version: KindVersion) -> TransparencyLogEntry {

@@ -21,6 +21,8 @@ use crate::base64;
 use crate::digest::Digest;
 use crate::sigstore_bundle::{HashOutput, KindVersion};
 
+pub mod request;
+
 /// The largest leaf of a tiled log: its length is stored in 16 bits.
 pub const SIZE_MAX: usize = 65_535;
 

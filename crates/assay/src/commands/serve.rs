@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
-use server::{Config, ServerKeys, Settings};
+use server::{Config, LogWrites, ServerKeys, Settings};
 use tlog::quorum::Quorum;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,6 +43,10 @@ pub(crate) struct Args {
     /// The URL by which clients reach the server, if a proxy stands before it
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// Who may log entries by Rekor's API, for which stock clients send no token: `off`, `token`, `certified` (a token, or a
+    /// certificate of an authority of the trust root), `anyone`
+    #[arg(long, value_name = "WHO", default_value = "certified", value_parser = log_writes)]
+    log_writes: LogWrites,
 }
 
 /// How often the server looks whether the log has grown since it was cosigned.
@@ -87,6 +91,7 @@ fn serve(session: &mut Session<'_>, home: store::home::Home, args: &Args) -> Res
         settings: Settings {
             anonymous_read: args.anonymous_read,
             public_url: args.public_url.clone(),
+            log_writes: args.log_writes,
             ..Settings::default()
         },
         clock,
@@ -113,6 +118,11 @@ fn serve(session: &mut Session<'_>, home: store::home::Home, args: &Args) -> Res
         }
         served
     })
+}
+
+fn log_writes(text: &str) -> std::result::Result<LogWrites, String> {
+    let found = LogWrites::ALL.iter().find(|(_, name)| *name == text);
+    found.map(|(writes, _)| *writes).ok_or_else(|| "expected `off`, `token`, `certified` or `anyone`".to_owned())
 }
 
 /// Is done at SIGTERM or SIGINT. To be made in the runtime, before anybody is told that it is ready.

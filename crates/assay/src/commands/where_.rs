@@ -1,6 +1,8 @@
 //! `assay where`
 
 use model::lineage::{Direction, Node, NodeId};
+use serde_json::{Value, json};
+use wire::digest::Digest;
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
@@ -23,9 +25,29 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let session = Session::open(context)?;
-    let start = start(&session, &args.what)?;
-    let report = walk::report(&session, start, Direction::Forward, args.all)?;
+    let bare = match args.what.parse::<Digest>() {
+        Ok(digest) => session.entries_without_payload(&digest)?,
+        Err(_) => Vec::new(),
+    };
+    let mut report = match start(&session, &args.what) {
+        Ok(start) => walk::report(&session, start, Direction::Forward, args.all)?,
+        // Signatures over it are logged, and that is all that anybody knows.
+        Err(failure) if bare.is_empty() || failure.code != "unknown" => return Err(failure),
+        Err(_) => Report::yes(json!({"nodes": [], "edges": [], "truncated": false}), args.what.clone()),
+    };
     session.close()?;
+    for entry in &bare {
+        let field = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        let line = format!(
+            "\nlog entry {}: {} by key {}, {}; without payload, known by hash and key alone",
+            entry["index"],
+            field("kind"),
+            field("key_id"),
+            field("logged")
+        );
+        report.text.push_str(&line);
+    }
+    report.json["without_payload"] = Value::from(bare);
     Ok(report)
 }
 

@@ -217,6 +217,13 @@ impl Api {
         Ok(self.rows(&answer, "nodes", read::node)?.into_iter().find(|node| node.id == *id))
     }
 
+    /// Log entries about a digest that came without what was signed. Their fields are shown as they came.
+    pub(crate) fn entries_without_payload(&self, digest: &Digest) -> Result<Vec<Value>> {
+        let answer = self.ask("/api/v1/statements", &[("digest", &digest.to_string()), ("n", PAGE)])?;
+        // A server of an earlier program has no such field, and no such entries.
+        Ok(answer.get("without_payload").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
     /// Nodes whose name or label begins with a text.
     pub(crate) fn search(&self, text: &str) -> Result<Vec<Node>> {
         let answer = self.ask("/api/v1/nodes", &[("q", text), ("n", PAGE)])?;

@@ -56,10 +56,10 @@ impl Dated {
                 let Content::Envelope(envelope) = &self.bundle.content else { return None };
                 let [own] = self.bundle.verification_material.tlog_entries.as_slice() else { return None };
                 let beside = own.log_id == index_entry.log_id && own.log_index == taken.entry;
-                (beside && taken.envelope == Digest::of(&envelope.to_json())).then_some(taken.time)
+                (beside && taken.envelope == Some(Digest::of(&envelope.to_json()))).then_some(taken.time)
             }
             Some(brought) => {
-                let named = taken.envelope == Digest::of(&brought.publication.to_json());
+                let named = taken.envelope == Some(Digest::of(&brought.publication.to_json()));
                 (named && brought.leads_to(&self.bundle, trust, taken.time)).then_some(taken.time)
             }
         }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use registry::Push;
 use registry::access::Action;
 use serde_json::{Value, json};
-use store::ledger::{Page, StatementRow};
+use store::ledger::{BareEntryRow, Page, StatementRow};
 use wire::digest::Digest;
 use wire::dsse::Envelope;
 use wire::oci_distribution::Name;
@@ -33,7 +33,7 @@ const PAYLOADS_MAX: usize = 64;
 
 /// Statements that the server makes itself when somebody who may asks for what they record. Signed by another server
 /// of the same owner they would move tags and give roles here, so they are not taken.
-const OWN: [&str; 3] = [predicate::PUBLICATION, predicate::TAG, predicate::GRANT];
+pub(crate) const OWN: [&str; 3] = [predicate::PUBLICATION, predicate::TAG, predicate::GRANT];
 
 /// `POST /api/v1/statements[?repository=NAME]`
 ///
@@ -182,7 +182,18 @@ async fn about(call: Call, digest: &Digest) -> Answer {
     call.must_read(digest).await?;
     let page = Page { after: call.index("after")?, limit: call.page()? };
     let rows = call.server.ledger().statements_about(digest, call.query.first("predicate"), &page).await?;
-    bundled(&call, &rows, next(&rows, &page)).await
+    let (statements, next) = bundled_rows(&call, &rows, next(&rows, &page)).await?;
+    let bare = match (page.after, call.query.first("predicate")) {
+        (None, None) => call.server.ledger().bare_entries_about(digest, &page).await?,
+        _ => Vec::new(),
+    };
+    let bare: Vec<Value> = bare.iter().map(bare_entry).collect();
+    Ok(answer(json!({"statements": statements, "next": next, "without_payload": bare})))
+}
+
+/// An entry that came without what was signed, as JSON.
+fn bare_entry(row: &BareEntryRow) -> Value {
+    json!({"index": row.index, "key_id": row.key_id, "kind": row.kind, "logged": row.logged})
 }
 
 /// `?payload=D&payload=…[&after=INDEX&n=]`: by their place in the log, with their bundles. What the caller may not
@@ -234,8 +245,18 @@ async fn readable(call: &Call, rows: Vec<StatementRow>) -> Result<Vec<StatementR
     Ok(left)
 }
 
-/// Answers with rows and their bundles, up to [`PAYLOADS_A_PAGE`]; `next` is what follows the last row.
-async fn bundled(call: &Call, rows: &[StatementRow], mut next: Option<u64>) -> Answer {
+/// Answers with rows and their bundles; `next` is what follows the last row.
+async fn bundled(call: &Call, rows: &[StatementRow], next: Option<u64>) -> Answer {
+    let (statements, next) = bundled_rows(call, rows, next).await?;
+    Ok(answer(json!({"statements": statements, "next": next})))
+}
+
+/// Rows with their bundles, up to [`PAYLOADS_A_PAGE`], and where the next page begins.
+async fn bundled_rows(
+    call: &Call,
+    rows: &[StatementRow],
+    mut next: Option<u64>,
+) -> Result<(Vec<Value>, Option<u64>), Problem> {
     let mut statements = Vec::new();
     let mut size = 0;
     for (position, row) in rows.iter().enumerate() {
@@ -247,7 +268,7 @@ async fn bundled(call: &Call, rows: &[StatementRow], mut next: Option<u64>) -> A
             break;
         }
     }
-    Ok(answer(json!({"statements": statements, "next": next})))
+    Ok((statements, next))
 }
 
 /// `GET /api/v1/statements/{digest}`: by payload (several, when several signed it) or by envelope.

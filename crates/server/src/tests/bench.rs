@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use attest::predicate::Predicate;
 use attest::predicate::grant::{Action, Grant};
 use attest::sample;
+use sign::authority::Authorities;
 use sign::trust::{Identity, LogIdentity, Role, Trust};
 use sign::{LogKey, SigningKey};
 use store::home::{Home, Options};
@@ -23,7 +24,7 @@ use wire::oci_image::{Descriptor, Manifest};
 use wire::timestamp::Timestamp;
 
 use super::client::{Answer, send};
-use crate::{Config, ServerKeys, Settings, serve};
+use crate::{Clock, Config, ServerKeys, Settings, serve};
 
 /// The tests' clock.
 pub(super) fn now() -> Timestamp {
@@ -92,7 +93,13 @@ impl Cast {
         Cast { keys, logs, trust: Arc::new(trust) }
     }
 
-    fn key(&self, role: &str) -> SigningKey {
+    /// The same, trusting some authorities, too.
+    pub(super) fn with_authorities(self, authorities: Authorities) -> Cast {
+        let trust = Arc::new(Trust { authorities, ..(*self.trust).clone() });
+        Cast { trust, ..self }
+    }
+
+    pub(super) fn key(&self, role: &str) -> SigningKey {
         SigningKey::from_pkcs8_pem(&self.keys[role]).expect("a key")
     }
 
@@ -114,6 +121,7 @@ pub(super) struct Bench {
     pub(super) scratch: Scratch,
     options: Options,
     settings: Settings,
+    clock: Clock,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
 }
@@ -133,6 +141,37 @@ impl Bench {
     }
 
     pub(super) async fn with(cast: Arc<Cast>, origin: &'static str, settings: Settings) -> Bench {
+        Bench::at(cast, origin, settings, now).await
+    }
+
+    /// The same with another clock, in front of which nobody's tokens were given later than [`now`].
+    pub(super) async fn at(cast: Arc<Cast>, origin: &'static str, settings: Settings, clock: Clock) -> Bench {
+        let mut bench = Bench::stopped(cast, origin, settings, clock).await;
+        let grants = TOKENS.iter().map(|(token, role, pattern)| {
+            let grant = Grant {
+                token: Digest::of(token.as_bytes()),
+                name: (*token).to_owned(),
+                role: (*role).to_owned(),
+                repositories: vec![(*pattern).to_owned()],
+                action: Action::Grant,
+                actor: "bench".to_owned(),
+                at: now(),
+            };
+            bench.cast.sign(&attest::grant(&grant), "admin")
+        });
+        bench.home.append(grants.collect(), now()).await.expect("logged");
+        bench.start().await;
+        bench
+    }
+
+    /// One whose log has no entries, and which knows no tokens.
+    pub(super) async fn empty(settings: Settings) -> Bench {
+        let mut bench = Bench::stopped(Arc::new(Cast::new()), "example.org/log", settings, now).await;
+        bench.start().await;
+        bench
+    }
+
+    async fn stopped(cast: Arc<Cast>, origin: &'static str, settings: Settings, clock: Clock) -> Bench {
         let scratch = Scratch::new();
         let options = Options {
             heads: scratch.0.join("heads"),
@@ -147,23 +186,7 @@ impl Bench {
         };
         Home::create(&scratch.0.join("data"), &options, new).await.expect("created");
         let home = Home::open(&scratch.0.join("data"), &options).await.expect("opened");
-        let grants = TOKENS.iter().map(|(token, role, pattern)| {
-            let grant = Grant {
-                token: Digest::of(token.as_bytes()),
-                name: (*token).to_owned(),
-                role: (*role).to_owned(),
-                repositories: vec![(*pattern).to_owned()],
-                action: Action::Grant,
-                actor: "bench".to_owned(),
-                at: now(),
-            };
-            cast.sign(&attest::grant(&grant), "admin")
-        });
-        home.append(grants.collect(), now()).await.expect("logged");
-        let mut bench =
-            Bench { address: String::new(), cast, home, scratch, options, settings, stop: None, serving: None };
-        bench.start().await;
-        bench
+        Bench { address: String::new(), cast, home, scratch, options, settings, clock, stop: None, serving: None }
     }
 
     async fn start(&mut self) {
@@ -173,7 +196,7 @@ impl Bench {
             home: self.home.clone(),
             keys: ServerKeys { publisher: self.cast.key("publisher"), admin: Some(self.cast.key("admin")) },
             settings: self.settings.clone(),
-            clock: now,
+            clock: self.clock,
             random: numbered,
         };
         let (stop, stopped) = oneshot::channel::<()>();

@@ -12,6 +12,7 @@ use crate::key::{KeyError, PublicKey, SignatureError};
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
@@ -27,8 +28,24 @@ pub struct SubjectKey {
 enum Kind {
     EcdsaP256,
     EcdsaP384,
+    EcdsaP521,
     Ed25519,
     Rsa,
+}
+
+/// The hash that a key's signatures are made over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prehash {
+    /// Sigstore's name for it: `SHA2_256`.
+    pub name: &'static str,
+    algorithm: &'static digest::Algorithm,
+}
+
+impl Prehash {
+    /// Returns how many bytes a digest has.
+    pub fn size(&self) -> usize {
+        self.algorithm.output_len()
+    }
 }
 
 /// A hash function, as signature algorithms name it.
@@ -94,13 +111,14 @@ impl Scheme {
 }
 
 impl SubjectKey {
-    /// Reads a SubjectPublicKeyInfo: P-256, P-384, Ed25519, or RSA of 2048 to 8192 bits.
+    /// Reads a SubjectPublicKeyInfo: P-256, P-384, P-521, Ed25519, or RSA of 2048 to 8192 bits.
     pub fn from_spki_der(der: &[u8]) -> Result<SubjectKey, KeyError> {
         let info = SubjectPublicKeyInfoOwned::from_der(der).map_err(|_| KeyError::Unsupported)?;
         let curve = || info.algorithm.parameters.as_ref().and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
         let kind = match info.algorithm.oid {
             EC if curve() == Some(P256) => Kind::EcdsaP256,
             EC if curve() == Some(P384) => Kind::EcdsaP384,
+            EC if curve() == Some(P521) => Kind::EcdsaP521,
             ED25519 => Kind::Ed25519,
             RSA => Kind::Rsa,
             _ => return Err(KeyError::Unsupported),
@@ -134,6 +152,7 @@ impl SubjectKey {
         match (self.kind, self.bits.len()) {
             (Kind::EcdsaP256, _) => "PKIX_ECDSA_P256_SHA_256",
             (Kind::EcdsaP384, _) => "PKIX_ECDSA_P384_SHA_384",
+            (Kind::EcdsaP521, _) => "PKIX_ECDSA_P521_SHA_512",
             (Kind::Ed25519, _) => "PKIX_ED25519",
             (Kind::Rsa, ..300) => "PKIX_RSA_PKCS1V15_2048_SHA256",
             (Kind::Rsa, 300..450) => "PKIX_RSA_PKCS1V15_3072_SHA256",
@@ -150,10 +169,27 @@ impl SubjectKey {
     /// Checks a signature over a message of which only the SHA-256 is known; keys that sign with another hash, or the
     /// message itself, refuse.
     pub fn verify_sha256(&self, sha256: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
-        if !matches!(self.kind, Kind::EcdsaP256 | Kind::Rsa) {
-            return Err(SignatureError);
+        match self.prehash() {
+            Some(Prehash { name: "SHA2_256", .. }) => self.verify_digest(sha256.bytes(), signature),
+            _ => Err(SignatureError),
         }
-        let digest = digest::Digest::import_less_safe(sha256.bytes(), &digest::SHA256).map_err(|_| SignatureError)?;
+    }
+
+    /// Returns the hash that the key's signatures are made over; `None` for Ed25519, which signs the message itself.
+    pub fn prehash(&self) -> Option<Prehash> {
+        let (name, algorithm) = match self.kind {
+            Kind::EcdsaP256 | Kind::Rsa => ("SHA2_256", &digest::SHA256),
+            Kind::EcdsaP384 => ("SHA2_384", &digest::SHA384),
+            Kind::EcdsaP521 => ("SHA2_512", &digest::SHA512),
+            Kind::Ed25519 => return None,
+        };
+        Some(Prehash { name, algorithm })
+    }
+
+    /// Checks a signature over a message of which only the digest is known, by the hash of [`SubjectKey::prehash`].
+    pub fn verify_digest(&self, digest: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let Prehash { algorithm, .. } = self.prehash().ok_or(SignatureError)?;
+        let digest = digest::Digest::import_less_safe(digest, algorithm).map_err(|_| SignatureError)?;
         let key = UnparsedPublicKey::new(self.own_algorithm(), &self.bits);
         key.verify_digest(&digest, signature).map_err(|_| SignatureError)
     }
@@ -167,6 +203,7 @@ impl SubjectKey {
             (Kind::EcdsaP384, Scheme::Ecdsa(Hash::Sha256)) => &signature::ECDSA_P384_SHA256_ASN1,
             (Kind::EcdsaP384, Scheme::Ecdsa(Hash::Sha384)) => &signature::ECDSA_P384_SHA384_ASN1,
             (Kind::EcdsaP384, Scheme::Ecdsa(Hash::Sha512)) => &signature::ECDSA_P384_SHA512_ASN1,
+            (Kind::EcdsaP521, Scheme::Ecdsa(Hash::Sha512)) => &signature::ECDSA_P521_SHA512_ASN1,
             (Kind::Rsa, Scheme::Rsa(Hash::Sha256)) => &signature::RSA_PKCS1_2048_8192_SHA256,
             (Kind::Rsa, Scheme::Rsa(Hash::Sha384)) => &signature::RSA_PKCS1_2048_8192_SHA384,
             (Kind::Rsa, Scheme::Rsa(Hash::Sha512)) => &signature::RSA_PKCS1_2048_8192_SHA512,
@@ -180,6 +217,7 @@ impl SubjectKey {
         match self.kind {
             Kind::EcdsaP256 => &signature::ECDSA_P256_SHA256_ASN1,
             Kind::EcdsaP384 => &signature::ECDSA_P384_SHA384_ASN1,
+            Kind::EcdsaP521 => &signature::ECDSA_P521_SHA512_ASN1,
             Kind::Ed25519 => &signature::ED25519,
             Kind::Rsa => &signature::RSA_PKCS1_2048_8192_SHA256,
         }

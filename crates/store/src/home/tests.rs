@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -5,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use attest::predicate::Predicate;
 
 use super::*;
-use crate::durable::{Fault, Operation};
+use crate::durable::{Batch, Fault, Operation};
 use crate::log::HeadRefused;
 use crate::sample::{Random, Sample, Witness, copy_tree, now};
 use crate::seal::{Seal, SealError};
 
 mod full;
+mod proposals;
 mod syncs;
 
 /// Position and hash of the entry that a receipt proves.

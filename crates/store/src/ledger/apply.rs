@@ -14,14 +14,59 @@ use model::recipe::{ArtifactKind, Recipe};
 use model::verdict::Verdict;
 use sqlx::{Row, SqliteConnection, query};
 
-use super::prepare::{Manifest, Prepared};
+use super::prepare::{self, Bare, Manifest, Prepared};
 
 type Result = std::result::Result<(), sqlx::Error>;
 
-/// Inserts all rows of a statement. The caller's transaction also moves the cursor.
-pub(super) async fn apply(connection: &mut SqliteConnection, log: i64, statement: &Prepared) -> Result {
+/// Inserts all rows of a log entry. The caller's transaction also moves the cursor.
+pub(super) async fn apply(connection: &mut SqliteConnection, log: i64, rows: &prepare::Rows) -> Result {
+    match rows {
+        prepare::Rows::Statement(statement, brought) => {
+            apply_statement(connection, log, statement).await?;
+            match brought {
+                Some(brought) => apply_statement(connection, log, brought).await,
+                None => Ok(()),
+            }
+        }
+        prepare::Rows::Bare(bare) => apply_bare(connection, log, bare).await,
+    }
+}
+
+async fn apply_bare(connection: &mut SqliteConnection, log: i64, bare: &Bare) -> Result {
+    insert_leaf(connection, log, &bare.leaf, integer(bare.index)).await?;
+    query(
+        "INSERT INTO bare_entries (log, digest, log_index, key_id, kind, logged_unix_s) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(log)
+    .bind(&bare.digest)
+    .bind(integer(bare.index))
+    .bind(bare.key_id.to_string())
+    .bind(&bare.kind)
+    .bind(bare.logged.unix_s())
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert_leaf(connection: &mut SqliteConnection, log: i64, leaf: &str, index: i64) -> Result {
+    query("INSERT INTO leaves (log, leaf, log_index) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        .bind(log)
+        .bind(leaf)
+        .bind(index)
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// Inserts all rows of a statement. An envelope counts once: one that was logged before, in another form of entry or with
+/// a bundle, says nothing again. Or whoever may log could repeat an old grant after it was revoked.
+async fn apply_statement(connection: &mut SqliteConnection, log: i64, statement: &Prepared) -> Result {
     let mut rows = Rows { connection, log, statement, index: integer(statement.index) };
-    if statement.elsewhere.is_some() && rows.is_known().await? {
+    if rows.is_known().await? {
+        if let Some(leaf) = &statement.leaf {
+            insert_leaf(&mut *rows.connection, log, leaf, rows.index).await?;
+        }
         return Ok(());
     }
     rows.statement().await?;
@@ -53,22 +98,19 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Whether the envelope is here already: a bundle that is pushed twice, or pushed back.
+    /// Whether the envelope is here already: logged here in another form of entry; or, where a bundle brings it, at all.
     async fn is_known(&mut self) -> std::result::Result<bool, sqlx::Error> {
-        let query = query("SELECT 1 FROM statements WHERE log = $1 AND envelope = $2 LIMIT 1");
-        let query = query.bind(self.log).bind(self.statement.envelope.to_string());
+        let brought = self.statement.elsewhere.is_some();
+        let query =
+            query("SELECT 1 FROM statements WHERE log = $1 AND envelope = $2 AND ($3 OR origin IS NULL) LIMIT 1");
+        let query = query.bind(self.log).bind(self.statement.envelope.to_string()).bind(brought);
         Ok(query.fetch_optional(&mut *self.connection).await?.is_some())
     }
 
     async fn statement(&mut self) -> Result {
         let statement = self.statement;
         if let Some(leaf) = &statement.leaf {
-            query("INSERT INTO leaves (log, leaf, log_index) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-                .bind(self.log)
-                .bind(leaf)
-                .bind(self.index)
-                .execute(&mut *self.connection)
-                .await?;
+            insert_leaf(&mut *self.connection, self.log, leaf, self.index).await?;
         }
         let predicate = self.term(&statement.predicate).await?;
         let elsewhere = statement.elsewhere.as_ref();

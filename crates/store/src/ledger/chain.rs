@@ -8,7 +8,9 @@ use wire::digest::Digest;
 use wire::timestamp::Timestamp;
 
 use super::apply::integer;
-use super::rows::{ArtifactRow, DeploymentRow, ObservationRow, PolicyRow, RunRow, StatementRow, VerdictRow};
+use super::rows::{
+    ArtifactRow, BareEntryRow, DeploymentRow, ObservationRow, PolicyRow, RunRow, StatementRow, VerdictRow,
+};
 use super::{Ledger, LedgerError, PAGE_MAX};
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -78,6 +80,16 @@ impl Page<u64> {
 }
 
 impl Ledger {
+    /// Returns log entries that name a digest and came without what was signed, oldest first: a page begins after an index.
+    pub async fn bare_entries_about(&self, digest: &Digest, page: &Page<u64>) -> Result<Vec<BareEntryRow>> {
+        let query = sqlx::query(
+            "SELECT log_index, key_id, kind, logged_unix_s FROM bare_entries \
+             WHERE log = $1 AND digest = $2 AND log_index > $3 ORDER BY log_index LIMIT $4",
+        );
+        let query = query.bind(self.log()).bind(digest.to_string()).bind(page.after.map_or(-1, integer));
+        self.rows(query.bind(page.rows())).await
+    }
+
     /// Returns the statements about a digest, oldest first, of one predicate type or of any.
     pub async fn statements_about(
         &self,

@@ -15,12 +15,35 @@ use wire::digest::Digest;
 use wire::dsse::Envelope;
 use wire::in_toto::Statement;
 use wire::oci_image::{Document, MANIFEST_SIZE_MAX, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
+use wire::rekor::Body;
 use wire::sigstore_bundle::{self, Bundle, Content};
 use wire::timestamp::Timestamp;
 
 use super::rows::Elsewhere;
 use crate::blobs::{BlobError, Blobs};
-use crate::log::LoggedEnvelope;
+use crate::log::{LoggedContent, LoggedEntry};
+
+/// All rows of one log entry, as values.
+#[derive(Clone, Debug)]
+pub(super) enum Rows {
+    /// Of a statement, and of one that it brings along.
+    Statement(Box<Prepared>, Option<Box<Prepared>>),
+    /// Of an entry that came without what was signed.
+    Bare(Bare),
+}
+
+/// The rows of an entry that came without what was signed.
+#[derive(Clone, Debug)]
+pub(super) struct Bare {
+    pub(super) index: u64,
+    pub(super) leaf: String,
+    pub(super) logged: Timestamp,
+    /// `sha256:9f86…`
+    pub(super) digest: String,
+    pub(super) key_id: Digest,
+    /// `hashedrekord 0.0.2`
+    pub(super) kind: String,
+}
 
 /// All rows of one statement, as values.
 #[derive(Clone, Debug)]
@@ -76,20 +99,49 @@ pub enum PrepareError {
         #[source]
         source: wire::dsse::EnvelopeError,
     },
+    /// An entry whose index entry says that it came without what was signed, and that is none of those.
+    #[error("log entry {index} is damaged: its index entry says that it came without what was signed")]
+    Bare {
+        /// Number of the entry.
+        index: u64,
+    },
+}
+
+/// Finds what rows a log entry gives: those of its envelope, which is read and checked against `trust`, or of the entry
+/// alone.
+pub(super) fn prepare(entry: &LoggedEntry, blobs: &Blobs, trust: &Trust) -> Result<Rows, PrepareError> {
+    match &entry.content {
+        LoggedContent::Envelope(envelope) => {
+            let (prepared, brought) = statement(entry, envelope, blobs, trust)?;
+            Ok(Rows::Statement(Box::new(prepared), brought.map(Box::new)))
+        }
+        LoggedContent::Entry(body) => {
+            bare(entry, body).map(Rows::Bare).ok_or(PrepareError::Bare { index: entry.index })
+        }
+    }
+}
+
+fn bare(entry: &LoggedEntry, body: &[u8]) -> Option<Bare> {
+    let body = Body::parse(body).ok()?;
+    let (digest, key_id) = tlog::proposal::of_digest(&body)?;
+    let kind = body.kind_version();
+    let kind = format!("{} {}", kind.kind, kind.version);
+    Some(Bare { index: entry.index, leaf: hex(&entry.leaf), logged: entry.logged, digest, key_id, kind })
 }
 
 /// Reads the envelope of a log entry, checks it against `trust`, and finds what rows it gives: its own, and those of
 /// a statement that it brings along.
-pub(super) fn prepare(
-    entry: &LoggedEnvelope,
+fn statement(
+    entry: &LoggedEntry,
+    digest: &Digest,
     blobs: &Blobs,
     trust: &Trust,
 ) -> Result<(Prepared, Option<Prepared>), PrepareError> {
     let index = entry.index;
     let blob = |source| PrepareError::Blob { index, source };
-    let bytes = blobs.read(&entry.envelope, wire::dsse::SIZE_MAX as u64).map_err(blob)?;
+    let bytes = blobs.read(digest, wire::dsse::SIZE_MAX as u64).map_err(blob)?;
     let envelope = Envelope::parse(&bytes).map_err(|source| PrepareError::Envelope { index, source })?;
-    let mut prepared = untrusted(entry, &envelope);
+    let mut prepared = untrusted(entry, *digest, &envelope);
     match attest::unlogged(&envelope, trust, entry.logged) {
         Ok(attestation) => {
             trusted(&mut prepared, &attestation);
@@ -115,7 +167,7 @@ pub(super) fn prepare(
 }
 
 /// What can be said of an envelope that nobody trusted has signed: that it is there, and what it says it is about.
-fn untrusted(entry: &LoggedEnvelope, envelope: &Envelope) -> Prepared {
+fn untrusted(entry: &LoggedEntry, digest: Digest, envelope: &Envelope) -> Prepared {
     let statement = Statement::parse(&envelope.payload).ok();
     let subjects = statement.iter().flat_map(|statement| &statement.subject);
     Prepared {
@@ -123,7 +175,7 @@ fn untrusted(entry: &LoggedEnvelope, envelope: &Envelope) -> Prepared {
         leaf: Some(hex(&entry.leaf)),
         logged: entry.logged,
         stated: entry.logged,
-        envelope: entry.envelope,
+        envelope: digest,
         payload: Digest::of(&envelope.payload),
         predicate: statement.as_ref().map(|statement| statement.predicate_type.clone()).unwrap_or_default(),
         signer: None,
@@ -156,12 +208,7 @@ fn signed(prepared: &mut Prepared, statement: &Verified<Statement>) {
 }
 
 /// Reads a bundle that a publication names. One that is missing, malformed or not trusted gives nothing.
-fn brought(
-    entry: &LoggedEnvelope,
-    bundle: &Digest,
-    blobs: &Blobs,
-    trust: &Trust,
-) -> Result<Option<Prepared>, BlobError> {
+fn brought(entry: &LoggedEntry, bundle: &Digest, blobs: &Blobs, trust: &Trust) -> Result<Option<Prepared>, BlobError> {
     let Some(json) = read_blob(blobs, bundle, sigstore_bundle::SIZE_MAX as u64)? else { return Ok(None) };
     let Ok(parsed) = Bundle::parse(&json) else { return Ok(None) };
     let (Ok(attestation), Content::Envelope(envelope)) = (attest::open(&parsed, trust, entry.logged), &parsed.content)
@@ -171,9 +218,9 @@ fn brought(
     let Some(logged) = attestation.logged() else { return Ok(None) };
     let elsewhere = Elsewhere { origin: logged.origin().to_owned(), index: logged.index(), bundle: *bundle };
     // The index entry behind the publication gives it a place of its own.
-    let place =
-        LoggedEnvelope { index: entry.index + 1, envelope: *attestation.statement().envelope(), ..entry.clone() };
-    let mut prepared = Prepared { leaf: None, elsewhere: Some(elsewhere), ..untrusted(&place, envelope) };
+    let place = LoggedEntry { index: entry.index + 1, ..entry.clone() };
+    let envelope = untrusted(&place, *attestation.statement().envelope(), envelope);
+    let mut prepared = Prepared { leaf: None, elsewhere: Some(elsewhere), ..envelope };
     trusted(&mut prepared, &attestation);
     if attestation.authorised() && matches!(attestation.claim(), Claim::Recipe(_) | Claim::Run(_) | Claim::Verdict(_)) {
         prepared.claim = attestation.claim().clone();

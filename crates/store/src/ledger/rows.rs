@@ -285,6 +285,30 @@ pub(super) trait FromRow: Sized {
     fn from_row(row: &SqliteRow) -> sqlx::Result<Self>;
 }
 
+/// A log entry that came without what was signed: only its digest and the key are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BareEntryRow {
+    /// Position of the Sigstore entry.
+    pub index: u64,
+    /// Id of the key that signed.
+    pub key_id: Digest,
+    /// `hashedrekord 0.0.2`
+    pub kind: String,
+    /// When it was logged.
+    pub logged: Timestamp,
+}
+
+impl FromRow for BareEntryRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<BareEntryRow> {
+        Ok(BareEntryRow {
+            index: number(row, "log_index")?,
+            key_id: digest(row, "key_id")?,
+            kind: row.try_get("kind")?,
+            logged: time(row, "logged_unix_s")?,
+        })
+    }
+}
+
 impl FromRow for StatementRow {
     fn from_row(row: &SqliteRow) -> sqlx::Result<StatementRow> {
         Ok(StatementRow {

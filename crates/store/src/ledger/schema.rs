@@ -26,12 +26,13 @@ pub struct Table {
 }
 
 /// Every table of the ledger.
-pub const TABLES: [Table; 18] = [
+pub const TABLES: [Table; 19] = [
     derived("logs", "the log's origin and how far it was read; the trust that signatures were checked against"),
     derived("terms", "predicate types and relations, numbered as they first occur"),
     derived("leaves", "hash of each statement's log entry"),
     derived("statements", "every logged envelope; signer only when the signature is good and trusted"),
     derived("subjects", "subjects of statements"),
+    derived("bare_entries", "entries that came without what was signed: its digest, and the key"),
     derived("nodes", "facts of trusted statements"),
     derived("edges", "facts of trusted statements"),
     derived("artifacts", "outputs of recipe statements"),
@@ -52,7 +53,7 @@ const fn derived(name: &'static str, from: &'static str) -> Table {
 }
 
 /// The ledger's schema, step by step; the version is how many were taken. Steps are only ever added.
-pub(crate) const LEDGER: [&str; 1] = [include_str!("v1.sql")];
+pub(crate) const LEDGER: [&str; 2] = [include_str!("v1.sql"), include_str!("v2.sql")];
 
 /// A database made by a later program.
 #[derive(Debug, thiserror::Error)]

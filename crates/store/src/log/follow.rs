@@ -217,7 +217,10 @@ impl Bundles<'_> {
                 if !IndexEntry::is_one(entry) {
                     continue;
                 }
-                let digest = IndexEntry::parse(entry).map_err(|_| FollowError::Index { index })?.envelope;
+                // An entry that came without what was signed has no envelope.
+                let Some(digest) = IndexEntry::parse(entry).map_err(|_| FollowError::Index { index })?.envelope else {
+                    continue;
+                };
                 let blob = self.newer.blob(&digest)?;
                 keep(&digest, &blob).map_err(|source| FollowError::Envelope { digest, source })?;
             }

@@ -18,17 +18,26 @@ use wire::timestamp::Timestamp;
 use super::{KEY, LogError, ORIGIN, read_text};
 use crate::durable::{self, FileError, Operation};
 
-/// A statement as the log's leaves name it.
+/// An entry as the log's leaves name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoggedEnvelope {
-    /// Number of its entry.
+pub struct LoggedEntry {
+    /// Number of its Sigstore entry.
     pub index: u64,
-    /// Hash of its entry.
+    /// Hash of that.
     pub leaf: Hash,
-    /// Digest of the envelope, by the index entry.
-    pub envelope: Digest,
+    /// What it is about.
+    pub content: LoggedContent,
     /// When it was logged, by the index entry.
     pub logged: Timestamp,
+}
+
+/// What leads from a log entry to what was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoggedContent {
+    /// Digest of the envelope, by the index entry.
+    Envelope(Digest),
+    /// The Sigstore entry itself: all that came.
+    Entry(Vec<u8>),
 }
 
 /// The log of a data directory, to be read; nothing is written. Clones share it; any number of threads may read while
@@ -149,9 +158,9 @@ impl Reader {
         Ok(Tiles::new(size, &mut |path| self.read_tile(path)).root()?)
     }
 
-    /// Returns the statements among the leaves from `from` on, and where to go on; at least those of one entry bundle,
+    /// Returns what was logged among the leaves from `from` on, and where to go on; at least those of one entry bundle,
     /// unless there is nothing more.
-    pub fn statements(&self, from: u64) -> Result<(Vec<LoggedEnvelope>, u64), LogError> {
+    pub fn entries(&self, from: u64) -> Result<(Vec<LoggedEntry>, u64), LogError> {
         let size = self.size();
         let mut fetch = |path: &str| self.read_tile(path);
         let mut tiles = Tiles::new(size, &mut fetch);
@@ -167,11 +176,20 @@ impl Reader {
             if entry.entry.checked_add(1) != Some(position) {
                 continue;
             }
-            let hash = match entry.entry.checked_sub(first) {
-                Some(at) => merkle::leaf_hash(&bundle[at as usize]),
-                None => merkle::leaf_hash(&tiles.entry(entry.entry)?),
+            let before;
+            let leaf = match entry.entry.checked_sub(first) {
+                Some(at) => &bundle[at as usize],
+                None => {
+                    before = tiles.entry(entry.entry)?;
+                    &before
+                }
             };
-            found.push(LoggedEnvelope { index: entry.entry, leaf: hash, envelope: entry.envelope, logged: entry.time });
+            let content = match entry.envelope {
+                Some(envelope) => LoggedContent::Envelope(envelope),
+                None => LoggedContent::Entry(leaf.clone()),
+            };
+            let (index, leaf, logged) = (entry.entry, merkle::leaf_hash(leaf), entry.time);
+            found.push(LoggedEntry { index, leaf, content, logged });
         }
         Ok((found, (first + bundle.len() as u64).max(from)))
     }

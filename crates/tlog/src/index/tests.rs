@@ -29,7 +29,7 @@ fn a_leaf_and_back() {
     assert_eq!(&IndexEntry::parse(leaf.bytes()).expect("leaf"), entry);
     assert_eq!(entry.subjects.len(), 2, "a subject stands once");
     assert!(entry.subjects.contains(&key().subject(&subjects[0])));
-    assert_eq!(entry.predicate, key().predicate("https://slsa.dev/provenance/v1"));
+    assert_eq!(entry.predicate, Some(key().predicate("https://slsa.dev/provenance/v1")));
     assert_eq!(entry.signer, key().signer(&Digest::of(b"key")));
 }
 
@@ -71,7 +71,11 @@ fn other_leaves_are_refused() {
         text.replace(&pair(first.min(second), first.max(second)), &pair(first.max(second), first.min(second)));
     assert_ne!(swapped, text);
     for (text, expected) in [
-        (text.replace("\"assayIndex\":1", "\"assayIndex\":2"), "index entry has version 2; this assay reads version 1"),
+        (
+            text.replace("\"assayIndex\":1", "\"assayIndex\":3"),
+            "index entry has version 3; this assay reads versions 1 and 2",
+        ),
+        (text.replace("\"assayIndex\":1", "\"assayIndex\":2"), "index entry is not in canonical form"),
         (text.replace("\"entry\":6", "\"entry\":6,\"more\":1"), "not an index entry"),
         (text.replace("\"entry\":6", "\"entry\": 6"), "index entry is not in canonical form"),
         (text.replace("\"entry\":6", "\"entry\":-6"), "not an index entry"),
@@ -86,6 +90,22 @@ fn other_leaves_are_refused() {
             assert_eq!(entry.to_leaf().bytes(), bytes);
         }
     });
+}
+
+#[test]
+fn an_entry_without_payload_names_its_digest_alone() {
+    let at = time("2026-11-22T19:41:00Z");
+    let signed = Digest::of(b"artifact");
+    let entry = IndexEntry::without_payload(&key(), 8, &signed.to_string(), &Digest::of(b"key"), at);
+    let leaf = entry.to_leaf();
+    assert_eq!(IndexEntry::parse(leaf.bytes()).expect("leaf"), entry);
+    assert_eq!(entry.subjects, [key().subject(&signed)], "found like a statement about the same digest");
+    assert_eq!((entry.envelope, entry.predicate), (None, None));
+    let text = std::str::from_utf8(leaf.bytes()).expect("text");
+    assert!(text.starts_with("{\"assayIndex\":2,\"entry\":8,\"signer\":\""), "{text}");
+    let first = text.replace("\"assayIndex\":2", "\"assayIndex\":1");
+    let error = IndexEntry::parse(first.as_bytes()).expect_err("version 1 has an envelope");
+    assert_eq!(error.to_string(), "index entry is not in canonical form");
 }
 
 #[test]
