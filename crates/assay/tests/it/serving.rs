@@ -19,9 +19,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(place: &Place) -> Server {
+        Server::start_with(place, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(place: &Place, arguments: &[&str]) -> Server {
         let mut child = place
             .program(&place.work())
             .args(["serve", "--quiet", "--listen", "127.0.0.1:0"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
