@@ -27,6 +27,23 @@ def append(bench):
             wall.remark = f"{pair['about']['bytes'] // statements} bytes an envelope"
 
 
+def clients(bench):
+    """Entries of Rekor clients: 64 at a time, each waiting for his proof; and what one waits at 100 a second."""
+    bench.say("clients")
+    entries = 12800
+    limit = "one write and sync a commit"
+    wall = bench.row("64 clients of the log", "entries/s", limit)
+    cpu = bench.row("64 clients of the log, CPU", "ms/entry", limit)
+    for pair in pairs(bench, "clients", "clients", 64, entries, bench.runs(10)):
+        wall.add(*(entries / pair[side]["wall_s"] for side in ("ours", "limit")))
+        cpu.add(*(1000 * pair[side]["cpu_s"] / entries for side in ("ours", "limit")))
+        about = pair["about"]
+        wall.remark = f"p99 {about['p99_ms']:.0f} ms, {about['anonymous_kib'] // 1024} MiB anonymous, log of {about['log_size']} leaves"
+    row = bench.row("p99 of an entry with its proof, at 100/s", "ms", "one write and sync")
+    for pair in pairs(bench, "paced", "paced", 100, 1000, bench.runs(10)):
+        row.add(pair["ours"]["p99_ms"], pair["limit"]["p99_ms"])
+
+
 def opening(bench):
     """What the comparison with the seal adds to opening a home."""
     bench.say("open")

@@ -36,6 +36,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certificate", seeds: certificates, run: certificate },
     Target { name: "stamp", seeds: stamps, run: stamp },
     Target { name: "rekor-entry", seeds: log_entries, run: rekor_entry },
+    Target { name: "rekor-request", seeds: rekor_requests, run: rekor_request },
     Target { name: "index-entry", seeds: index_entries, run: index_entry },
     Target { name: "note", seeds: notes, run: note },
     Target { name: "entry-bundle", seeds: entry_bundles, run: entry_bundle },
@@ -209,6 +210,34 @@ fn rekor_entry(bytes: &[u8]) {
     if let Ok(body) = wire::rekor::Body::parse(bytes) {
         assert_eq!(body.to_json(), bytes, "an entry has one spelling");
         let _kind = body.kind_version();
+    }
+}
+
+/// A request for a digest and one for an envelope, signed.
+fn rekor_requests() -> Vec<Vec<u8>> {
+    let key = sign::SigningKey::generate().expect("a key can be made");
+    let base64 = wire::base64::encode;
+    let verifier = serde_json::json!({
+        "keyDetails": key.public().key_details(), "publicKey": {"rawBytes": base64(key.public().spki_der())},
+    });
+    let signature = serde_json::json!({"content": base64(&key.sign(b"artifact")), "verifier": verifier});
+    let digest = base64(Digest::of(b"artifact").bytes());
+    let envelope = sign::seal("text/plain", b"text", &key);
+    let requests = [
+        serde_json::json!({"hashedRekordRequestV002": {"digest": digest, "signature": signature}}),
+        serde_json::json!({"dsseRequestV002": {"envelope": envelope, "verifiers": [verifier]}}),
+    ];
+    requests.iter().map(|request| request.to_string().into_bytes()).collect()
+}
+
+/// Whatever is logged is an entry that is read again, and no index entry.
+fn rekor_request(bytes: &[u8]) {
+    let Ok(request) = wire::rekor::request::Request::parse(bytes) else { return };
+    if let Ok(proposal) = tlog::proposal::Proposal::check(request) {
+        let leaf = proposal.leaf().bytes();
+        let body = wire::rekor::Body::parse(leaf).expect("an entry");
+        assert_eq!(body.kind_version(), *proposal.kind());
+        assert!(!tlog::index::IndexEntry::is_one(leaf));
     }
 }
 

@@ -20,6 +20,7 @@ use sign::certificate::Certificate;
 use store::home::Placed;
 use tlog::proposal::{Content, Proposal};
 use wire::rekor::request::{self, Request, RequestError};
+use wire::sigstore_bundle::TransparencyLogEntry;
 
 use crate::api::statements;
 use crate::auth::Caller;
@@ -57,15 +58,12 @@ impl LogWrites {
 /// `POST /api/v2/log/entries`
 pub(crate) async fn create(State(server): State<Arc<Server>>, request: HttpRequest) -> Response {
     match add(&server, request).await {
-        Ok(Placed::New(receipt)) => match receipt.to_log_entry() {
-            Ok(entry) => {
-                server.metrics.stated(1);
-                let json = serde_json::to_vec(&entry).expect("a log entry is representable in JSON");
-                (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], json).into_response()
-            }
-            Err(error) => Problem::internal(&error).into_rekor(),
-        },
-        Ok(Placed::Known(index)) => {
+        Ok(Ok(entry)) => {
+            server.metrics.stated(1);
+            let json = serde_json::to_vec(&entry).expect("a log entry is representable in JSON");
+            (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+        }
+        Ok(Err(index)) => {
             let mut response = Problem::known_entry(index).into_rekor();
             response.headers_mut().insert(LOG_INDEX, HeaderValue::from(index));
             response
@@ -74,14 +72,18 @@ pub(crate) async fn create(State(server): State<Arc<Server>>, request: HttpReque
     }
 }
 
-async fn add(server: &Server, request: HttpRequest) -> Result<Placed, Problem> {
+/// Logs what a request brings; returns the position of an entry that is there already.
+async fn add(server: &Server, request: HttpRequest) -> Result<Result<TransparencyLogEntry, u64>, Problem> {
     let (parts, body) = request.into_parts();
     let caller = server.caller(&parts.method, &parts.headers, None).await?;
     may_ask(server.settings.log_writes, &caller)?;
     let proposal = read(body).await?;
     may_log(server, &caller, &proposal)?;
-    let placed = server.home.log_proposals(vec![proposal], server.now()).await?;
-    Ok(placed.into_iter().next().expect("one entry has one place"))
+    let placed = server.home.log_proposals(std::slice::from_ref(&proposal), server.now()).await?;
+    Ok(match placed.into_iter().next().expect("one entry has one place") {
+        Placed::New(receipt) => Ok(receipt.to_log_entry_of(&proposal)),
+        Placed::Known(index) => Err(index),
+    })
 }
 
 /// Reads a request and checks its signature.

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! bench_log append DIR BATCH STATEMENTS RUNS    durable appends, beside the same envelopes written to one file and synced
+//! bench_log clients DIR CLIENTS ENTRIES RUNS    hashedrekord entries, each by one of so many clients who wait for the answer
+//! bench_log paced DIR RATE ENTRIES RUNS          the same, one entry at a time at a steady rate, whatever the answers take
 //! bench_log open DIR STATEMENTS RUNS            the comparison with the seal, beside opening and closing the directory
 //! bench_log verify DIR COUNT RUNS               bundles opened, beside bare P-256 verifications of the same payload
 //! ```
@@ -19,18 +21,20 @@ use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use attest::predicate::publication::Publication;
 use serde_json::{Value, json};
 use sign::trust::{Identity, LogIdentity, Role, Trust};
 use sign::{LogKey, SigningKey};
-use store::home::{Held, Home, Options};
+use store::home::{Held, Home, Options, Placed};
 use store::log::NewLog;
 use tlog::index::IndexKey;
+use tlog::proposal::Proposal;
 use tokio::runtime::Runtime;
 use wire::digest::Digest;
 use wire::dsse::{Envelope, IN_TOTO, pae};
+use wire::rekor::request::Request;
 use wire::sigstore_bundle::Bundle;
 use wire::timestamp::Timestamp;
 
@@ -46,12 +50,18 @@ fn main() -> Result<()> {
         ["append", directory, batch, statements, runs] => {
             append(Path::new(directory), batch.parse()?, statements.parse()?, runs.parse()?)
         }
+        ["clients", directory, clients, entries, runs] => {
+            clients_race(Path::new(directory), clients.parse()?, entries.parse()?, runs.parse()?)
+        }
+        ["paced", directory, rate, entries, runs] => {
+            paced(Path::new(directory), rate.parse()?, entries.parse()?, runs.parse()?)
+        }
         ["open", directory, statements, runs] => open(Path::new(directory), statements.parse()?, runs.parse()?),
         ["verify", directory, count, runs] => verify(Path::new(directory), count.parse()?, runs.parse()?),
-        _ => {
-            Err("usage: bench_log append DIR BATCH STATEMENTS RUNS | open DIR STATEMENTS RUNS | verify DIR COUNT RUNS"
-                .into())
-        }
+        _ => Err("usage: bench_log append DIR BATCH STATEMENTS RUNS | clients DIR CLIENTS ENTRIES RUNS | paced DIR \
+                 RATE ENTRIES RUNS | open DIR \
+                 STATEMENTS RUNS | verify DIR COUNT RUNS"
+            .into()),
     }
 }
 
@@ -104,6 +114,18 @@ impl Bench {
         (0..count).map(|_| self.sign_one()).collect()
     }
 
+    /// A signature over a digest that is like no other, as a client of Rekor sends it.
+    fn request(&mut self) -> Vec<u8> {
+        self.made += 1;
+        let (message, base64) = (self.made.to_be_bytes(), wire::base64::encode);
+        let public = self.key.public();
+        let verifier =
+            json!({"keyDetails": public.key_details(), "publicKey": {"rawBytes": base64(public.spki_der())}});
+        let signature = json!({"content": base64(&self.key.sign(&message)), "verifier": verifier});
+        let digest = base64(Digest::of(&message).bytes());
+        json!({"hashedRekordRequestV002": {"digest": digest, "signature": signature}}).to_string().into_bytes()
+    }
+
     fn sign_one(&mut self) -> Envelope {
         self.made += 1;
         let publication = Publication {
@@ -144,6 +166,108 @@ fn append(directory: &Path, batch: usize, statements: usize, runs: usize) -> Res
     }
     bench.runtime.block_on(bench.home.close())?;
     Ok(fs::remove_dir_all(directory)?)
+}
+
+/// Each client sends a request as it comes from the network, and the next when he has his answer: parsing, the check of
+/// the signature, group commit, proof. The limit is what a commit cannot do without: one write and one sync for as many
+/// entries as there are clients.
+fn clients_race(directory: &Path, clients: usize, entries: usize, runs: usize) -> Result<()> {
+    let mut bench = Bench::new(directory)?;
+    let mut file = File::create(directory.join("limit"))?;
+    for _ in 0..runs {
+        let requests: Vec<Vec<u8>> = (0..entries).map(|_| bench.request()).collect();
+        let bytes: usize = requests.iter().map(Vec::len).sum();
+        let shares: Vec<Vec<Vec<u8>>> = requests.chunks(entries.div_ceil(clients)).map(<[_]>::to_vec).collect();
+        let mut waits = Vec::new();
+        let ours = timed(|| {
+            let tasks: Vec<_> =
+                shares.into_iter().map(|share| bench.runtime.spawn(client(bench.home.clone(), share))).collect();
+            for task in tasks {
+                waits.extend(bench.runtime.block_on(task)?.map_err(|error| error.to_string())?);
+            }
+            Ok(())
+        })?;
+        let limit = timed(|| {
+            for _ in 0..entries.div_ceil(clients) {
+                file.write_all(&vec![b'x'; clients * 1024])?;
+                file.sync_data()?;
+            }
+            Ok(())
+        })?;
+        let wait_ms = |share| wait_ms(&mut waits.clone(), share);
+        let about = json!({
+            "entries": entries, "clients": clients, "bytes": bytes, "log_size": bench.home.log().size(),
+            "p50_ms": wait_ms(0.5), "p99_ms": wait_ms(0.99), "anonymous_kib": anonymous_kib()?,
+        });
+        print_pair(ours, limit, about);
+    }
+    bench.runtime.block_on(bench.home.close())?;
+    Ok(fs::remove_dir_all(directory)?)
+}
+
+/// What somebody waits who logs one entry now and then: the answer has its index and a proof under a checkpoint. The limit
+/// is one write and one sync.
+fn paced(directory: &Path, rate: u64, entries: usize, runs: usize) -> Result<()> {
+    let mut bench = Bench::new(directory)?;
+    let mut file = File::create(directory.join("limit"))?;
+    for _ in 0..runs {
+        let requests: Vec<Vec<u8>> = (0..entries).map(|_| bench.request()).collect();
+        let home = bench.home.clone();
+        let mut waits = bench.runtime.block_on(async {
+            let mut tick = tokio::time::interval(Duration::from_nanos(1_000_000_000 / rate.max(1)));
+            let mut tasks = Vec::new();
+            for request in requests {
+                tick.tick().await;
+                tasks.push(tokio::spawn(client(home.clone(), vec![request])));
+            }
+            let mut waits = Vec::new();
+            for task in tasks {
+                waits.extend(task.await.map_err(|error| error.to_string())??);
+            }
+            Ok::<_, String>(waits)
+        })?;
+        let mut syncs = Vec::new();
+        for _ in 0..entries {
+            let begun = Instant::now();
+            file.write_all(&[b'x'; 1024])?;
+            file.sync_data()?;
+            syncs.push(u64::try_from(begun.elapsed().as_micros())?);
+        }
+        let about = json!({"entries": entries, "rate": rate, "p50_ms": wait_ms(&mut waits, 0.5)});
+        let p99 = |waits: &mut Vec<u64>| json!({"p99_ms": wait_ms(waits, 0.99)});
+        print_pair(p99(&mut waits), p99(&mut syncs), about);
+    }
+    bench.runtime.block_on(bench.home.close())?;
+    Ok(fs::remove_dir_all(directory)?)
+}
+
+/// Returns the time that a share of some waits stay below.
+fn wait_ms(waits_us: &mut Vec<u64>, share: f64) -> f64 {
+    waits_us.sort_unstable();
+    waits_us[((waits_us.len() - 1) as f64 * share) as usize] as f64 / 1000.0
+}
+
+/// Returns how many microseconds each answer took.
+async fn client(home: Home, share: Vec<Vec<u8>>) -> std::result::Result<Vec<u64>, String> {
+    let mut waits = Vec::new();
+    for request in share {
+        let begun = Instant::now();
+        let proposal = Request::parse(&request).map_err(|error| error.to_string())?;
+        let proposal = Proposal::check(proposal).map_err(|error| error.to_string())?;
+        let placed =
+            home.log_proposals(std::slice::from_ref(&proposal), now()).await.map_err(|error| error.to_string())?;
+        let [Placed::New(receipt)] = &placed[..] else { return Err("an entry was there already".to_owned()) };
+        black_box(receipt.to_log_entry_of(&proposal));
+        waits.push(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+    }
+    Ok(waits)
+}
+
+/// Memory of this process that no file stands behind.
+fn anonymous_kib() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no `RssAnon`")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 fn open(directory: &Path, statements: usize, runs: usize) -> Result<()> {

@@ -30,12 +30,14 @@ use crate::log::{FollowError, Followed, Log, LogError, NewLog, Newer, Reader};
 use crate::seal::{Change, Root};
 use crate::trees::{Trees, TreesError};
 
+mod ahead;
 mod commit;
 mod held;
 
 pub use commit::Placed;
 pub use held::Held;
 
+use ahead::Ahead;
 use commit::{Prepared, Waiting};
 
 /// First and only line of `VERSION`.
@@ -93,8 +95,10 @@ struct Inner {
     lock: Mutex<Option<Lock>>,
     /// Whether the seal on disk accuses files, and nobody has accepted that yet.
     stale: AtomicBool,
-    /// Statements that wait for the next commit.
+    /// Entries that wait for the next commit.
     waiting: Mutex<Vec<Waiting>>,
+    /// Entries that the ledger has not read yet.
+    ahead: Ahead,
     /// Held by who commits, for himself and for all who wait.
     committing: tokio::sync::Mutex<()>,
 }
@@ -334,11 +338,12 @@ impl Home {
         .await
     }
 
-    /// Logs entries of anybody whose signature was checked, and says where they stand once they are durable, published
-    /// and in the ledger. Envelopes become blobs. All are logged or none; the same call can be made again after any error.
+    /// Logs entries of anybody whose signature was checked, and says where they stand once they are durable and published;
+    /// those with an envelope are in the ledger then, too, and the envelopes are blobs. What came without payload the ledger
+    /// reads later: see [`Home::caught_up`]. All are logged or none; the same call can be made again after any error.
     ///
     /// Who may log, and whose entries count, is no concern of this call.
-    pub async fn log_proposals(&self, proposals: Vec<Proposal>, now: Timestamp) -> Result<Vec<Placed>, HomeError> {
+    pub async fn log_proposals(&self, proposals: &[Proposal], now: Timestamp) -> Result<Vec<Placed>, HomeError> {
         self.check_count(proposals.len())?;
         self.place(proposals.iter().map(|proposal| Prepared::proposal(proposal, now)).collect()).await
     }

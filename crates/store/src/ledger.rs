@@ -8,6 +8,7 @@
 //! SQLite now, PostgreSQL later: statements number their parameters (`$1`), times are seconds in a `BIGINT`, the log's
 //! number stands in every key. One connection writes, several read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use sign::trust::Trust;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection, Row, Sqlite, SqliteConnection};
+use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 use tlog::merkle::Hash;
 use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
 use wire::digest::Digest;
@@ -55,6 +56,13 @@ const READERS: u32 = 4;
 
 /// How long a reader waits for a connection before it is an error.
 const WAIT: Duration = Duration::from_secs(30);
+
+/// How many leaves one query asks for: SQLite's limit on parameters is 32,766, and long queries gain nothing.
+const LEAVES_A_QUERY: usize = 500;
+
+/// How many entries one transaction takes in, more or less: enough that its own cost counts little, and few enough that
+/// readers and memory do not notice.
+const ENTRIES_A_BATCH: usize = 1024;
 
 /// The number of the one log in this ledger.
 const LOG: i64 = 1;
@@ -197,7 +205,10 @@ impl Ledger {
                 drop(connection.close().await);
                 return Err(self.writing_failed(error));
             }
-            at = batch.next;
+            drop(connection);
+            drop(pools);
+            // Where it stands is what the file says: a task of a directory that was given up may still be writing.
+            at = self.cursor().await?;
         }
     }
 
@@ -239,12 +250,26 @@ impl Ledger {
         }
     }
 
-    /// Returns the statement whose log entry has that hash.
-    pub async fn index_of_leaf(&self, leaf: &Hash) -> Result<Option<u64>, LedgerError> {
-        let query = sqlx::query("SELECT log_index FROM leaves WHERE log = $1 AND leaf = $2");
-        let query = query.bind(self.log()).bind(prepare::hex(leaf));
-        let row = query.fetch_optional(&self.reading().await.read).await?;
-        Ok(row.map(|row| row.try_get::<i64, _>(0)).transpose()?.map(i64::unsigned_abs))
+    /// Returns which of some hashes of log entries the ledger knows, and where those entries stand.
+    pub async fn indexes_of_leaves(&self, leaves: &[Hash]) -> Result<BTreeMap<Hash, u64>, LedgerError> {
+        let mut found = BTreeMap::new();
+        for some in leaves.chunks(LEAVES_A_QUERY) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT leaf, log_index FROM leaves WHERE log = ");
+            query.push_bind(self.log()).push(" AND leaf IN (");
+            let mut list = query.separated(", ");
+            let named: BTreeMap<String, Hash> = some.iter().map(|leaf| (prepare::hex(leaf), *leaf)).collect();
+            for name in named.keys() {
+                list.push_bind(name.clone());
+            }
+            query.push(")");
+            for row in query.build().fetch_all(&self.reading().await.read).await? {
+                let name: String = row.try_get(0)?;
+                let leaf = named.get(&name).copied();
+                found
+                    .extend(leaf.map(|leaf| row.try_get::<i64, _>(1).map(|at| (leaf, at.unsigned_abs()))).transpose()?);
+            }
+        }
+        Ok(found)
     }
 
     /// Returns how many leaves of the log the ledger has read.
@@ -327,28 +352,38 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 /// Entries that go in together, and where the cursor stands afterwards.
 struct Batch {
     rows: Vec<prepare::Rows>,
+    /// Where the cursor must stand before.
+    from: u64,
     next: u64,
 }
 
 impl Batch {
     fn read(sources: &Sources, from: u64, size_max: u64) -> Result<Batch, LedgerError> {
-        let (entries, next) = sources.log.entries(from)?;
-        let next = next.min(size_max);
-        let within = entries.iter().filter(|entry| entry.index < next);
-        let rows = within.map(|entry| prepare::prepare(entry, &sources.blobs, &sources.trust));
-        Ok(Batch { rows: rows.collect::<Result<_, _>>()?, next })
+        let mut next = from;
+        let mut rows = Vec::new();
+        while rows.len() < ENTRIES_A_BATCH && next < size_max.min(sources.log.size()) {
+            let (entries, after) = sources.log.entries(next)?;
+            next = after.min(size_max);
+            for entry in entries.iter().filter(|entry| entry.index < next) {
+                rows.push(prepare::prepare(entry, &sources.blobs, &sources.trust)?);
+            }
+        }
+        Ok(Batch { rows, from, next })
     }
 
+    /// Writes the rows and moves the cursor, in one transaction; does nothing if the cursor has moved meanwhile.
     async fn write(&self, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
         let mut transaction = connection.begin().await?;
-        for rows in &self.rows {
-            apply::apply(&mut transaction, LOG, rows).await?;
-        }
-        sqlx::query("UPDATE logs SET size = $1 WHERE log = $2")
+        let moved = sqlx::query("UPDATE logs SET size = $1 WHERE log = $2 AND size = $3")
             .bind(apply::integer(self.next))
             .bind(LOG)
+            .bind(apply::integer(self.from))
             .execute(&mut *transaction)
             .await?;
+        if moved.rows_affected() == 0 {
+            return Ok(transaction.rollback().await?);
+        }
+        apply::apply_all(&mut transaction, LOG, &self.rows).await?;
         Ok(transaction.commit().await?)
     }
 }

@@ -252,8 +252,8 @@ impl Log {
         let (leaves, positions) = self.leaves(entries, head.size(), now);
         let step = tlog::step(&head, &leaves, &self.inner.key);
         self.commit(&head, &step, blobs)?;
-        let receipts = entries.iter().zip(&positions).map(|(entry, index)| step.receipt(*index, entry.leaf.bytes()));
-        let receipts = receipts.collect();
+        let placed = positions.into_iter().zip(entries.iter().map(|entry| entry.leaf.bytes()));
+        let receipts = step.receipts(placed);
         *state = State::Ready(Box::new(step.head));
         Ok(receipts)
     }

@@ -232,6 +232,13 @@ fn envelope(entry: &[u8], blobs: &Blobs) -> Option<Digest> {
     Some(envelope)
 }
 
+/// Hashes of all Sigstore entries of a log.
+pub(crate) fn sigstore_leaves(sample: &Sample) -> Vec<Hash> {
+    let reader = Reader::open(&sample.data().join("log")).expect("readable at any time");
+    let entries = entries(&reader);
+    entries.iter().filter(|entry| !IndexEntry::is_one(entry)).map(|entry| merkle::leaf_hash(entry)).collect()
+}
+
 fn entries(reader: &Reader) -> Vec<Vec<u8>> {
     let size = reader.size();
     let bundles = (0..size.div_ceil(WIDTH)).filter_map(|index| TilePath::entries(index, size));

@@ -294,27 +294,36 @@ fn stage_path(head: &Head) -> String {
 }
 
 impl Step {
-    /// Returns the receipt of leaf `index`, which is one of this step's.
+    /// Returns the receipts of some of this step's leaves, each by its position and bytes.
     ///
     /// # Panics
-    /// If `index` is not one of this step's, or `body` is not what stands there: the caller has just made it.
-    pub fn receipt(&self, index: u64, body: &[u8]) -> Receipt {
-        assert!((self.first..self.head.size).contains(&index), "leaf {index} is one of the step's");
+    /// If a position is not one of this step's, or the bytes are not what stands there: the caller has just made it.
+    pub fn receipts<'a>(&self, leaves: impl IntoIterator<Item = (u64, &'a [u8])>) -> Vec<Receipt> {
         let held = |path: &str| self.file(path).expect("a step holds the tiles that its leaves lie in");
         let mut fetch = |path: &str| Ok::<_, Infallible>(held(path));
-        let proof = Tiles::new(self.head.size, &mut fetch).inclusion_proof(index).expect("a step holds its own tiles");
-        let root = merkle::inclusion_root(index, self.head.size, &merkle::leaf_hash(body), &proof);
-        assert_eq!(root, Ok(self.head.root), "leaf {index} is the one that was appended");
-        Receipt {
-            origin: self.head.origin.clone(),
-            log_id: *self.log.log_id(),
-            index,
-            size: self.head.size,
-            root: self.head.root,
-            proof,
-            checkpoint: self.checkpoint.clone(),
-            body: body.to_vec(),
-        }
+        let mut tiles = Tiles::new(self.head.size, &mut fetch);
+        let mut receipt = |index: u64, body: &[u8]| {
+            assert!((self.first..self.head.size).contains(&index), "leaf {index} is one of the step's");
+            let proof = tiles.inclusion_proof(index).expect("a step holds its own tiles");
+            let root = merkle::inclusion_root(index, self.head.size, &merkle::leaf_hash(body), &proof);
+            assert_eq!(root, Ok(self.head.root), "leaf {index} is the one that was appended");
+            Receipt {
+                origin: self.head.origin.clone(),
+                log_id: *self.log.log_id(),
+                index,
+                size: self.head.size,
+                root: self.head.root,
+                proof,
+                checkpoint: self.checkpoint.clone(),
+                body: body.to_vec(),
+            }
+        };
+        leaves.into_iter().map(|(index, body)| receipt(index, body)).collect()
+    }
+
+    /// Returns the receipt of one leaf; see [`Step::receipts`].
+    pub fn receipt(&self, index: u64, body: &[u8]) -> Receipt {
+        self.receipts([(index, body)]).swap_remove(0)
     }
 
     fn file(&self, path: &str) -> Option<Vec<u8>> {

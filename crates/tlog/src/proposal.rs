@@ -149,8 +149,13 @@ impl Proposal {
 /// `None` for an entry of another kind.
 pub fn of_digest(body: &Body) -> Option<(String, Digest)> {
     let Body::HashedRekord002(spec) = body else { return None };
-    let key = signer(&spec.signature.verifier).ok()?.key;
-    Some((digest_name(&spec.data), key.id()))
+    let verifier = &spec.signature.verifier;
+    let key_id = match &verifier.public_key {
+        // Its SubjectPublicKeyInfo is what the id is of; that it is one was checked when the entry was made.
+        Some(key) => Digest::of(&key.raw_bytes),
+        None => signer(verifier).ok()?.key.id(),
+    };
+    Some((digest_name(&spec.data), key_id))
 }
 
 fn hashed_rekord(digest: Vec<u8>, signature: Signature002, stated: Option<String>) -> Result<Proposal, ProposalError> {

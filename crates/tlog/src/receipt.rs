@@ -8,6 +8,7 @@ use wire::sigstore_bundle::{Checkpoint as CheckpointText, InclusionProof, KindVe
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::index::{IndexEntry, IndexError};
 use crate::merkle::{self, Hash, ProofError};
+use crate::proposal::Proposal;
 use crate::tile::{TileError, Tiles};
 
 /// The proof that an entry stands in a log of some size.
@@ -72,6 +73,12 @@ impl Receipt {
     /// Returns the entry of a Sigstore bundle. Fails for entries of kinds that bundles do not have, such as our index.
     pub fn to_log_entry(&self) -> Result<TransparencyLogEntry, BodyError> {
         Ok(self.entry(Body::parse(&self.body)?.kind_version()))
+    }
+
+    /// The same for who has made the entry and knows its kind: nothing is parsed.
+    pub fn to_log_entry_of(&self, proposal: &Proposal) -> TransparencyLogEntry {
+        debug_assert_eq!(proposal.leaf().bytes(), self.body, "the receipt is the proposal's");
+        self.entry(proposal.kind().clone())
     }
 
     /// Returns an entry of our index in the same form; [`crate::verify_index`] reads it. Fails for any other entry.

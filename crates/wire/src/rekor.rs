@@ -236,24 +236,24 @@ pub enum BodyError {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wire {
+struct Wire<S> {
     api_version: String,
     kind: String,
-    spec: Value,
+    spec: S,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SpecDsse002 {
+struct SpecDsse002<T> {
     #[serde(rename = "dsseV002")]
-    inner: Dsse002,
+    inner: T,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SpecHashedRekord002 {
+struct SpecHashedRekord002<T> {
     #[serde(rename = "hashedRekordV002")]
-    inner: HashedRekord002,
+    inner: T,
 }
 
 impl Body {
@@ -262,12 +262,12 @@ impl Body {
         if leaf.len() > SIZE_MAX {
             return Err(BodyError::Size(leaf.len()));
         }
-        let wire: Wire = serde_json::from_slice(leaf)?;
+        let wire: Wire<Value> = serde_json::from_slice(leaf)?;
         let body = match (wire.kind.as_str(), wire.api_version.as_str()) {
             ("dsse", "0.0.1") => Body::Dsse001(serde_json::from_value(wire.spec)?),
-            ("dsse", "0.0.2") => Body::Dsse002(serde_json::from_value::<SpecDsse002>(wire.spec)?.inner),
+            ("dsse", "0.0.2") => Body::Dsse002(serde_json::from_value::<SpecDsse002<Dsse002>>(wire.spec)?.inner),
             ("hashedrekord", "0.0.2") => {
-                Body::HashedRekord002(serde_json::from_value::<SpecHashedRekord002>(wire.spec)?.inner)
+                Body::HashedRekord002(serde_json::from_value::<SpecHashedRekord002<HashedRekord002>>(wire.spec)?.inner)
             }
             ("hashedrekord", "0.0.1") => Body::HashedRekord001(serde_json::from_value(wire.spec)?),
             ("intoto", "0.0.2") => Body::InToto002(serde_json::from_value(wire.spec)?),
@@ -278,15 +278,17 @@ impl Body {
 
     /// Returns the canonical bytes: the leaf.
     pub fn to_json(&self) -> Vec<u8> {
+        match self {
+            Body::Dsse001(spec) => self.with(spec),
+            Body::Dsse002(inner) => self.with(&SpecDsse002 { inner }),
+            Body::HashedRekord002(inner) => self.with(&SpecHashedRekord002 { inner }),
+            Body::HashedRekord001(spec) => self.with(spec),
+            Body::InToto002(spec) => self.with(spec),
+        }
+    }
+
+    fn with<S: Serialize>(&self, spec: S) -> Vec<u8> {
         let KindVersion { kind, version } = self.kind_version();
-        let spec = match self {
-            Body::Dsse001(spec) => serde_json::to_value(spec),
-            Body::Dsse002(inner) => serde_json::to_value(SpecDsse002 { inner: inner.clone() }),
-            Body::HashedRekord002(inner) => serde_json::to_value(SpecHashedRekord002 { inner: inner.clone() }),
-            Body::HashedRekord001(spec) => serde_json::to_value(spec),
-            Body::InToto002(spec) => serde_json::to_value(spec),
-        };
-        let spec = spec.expect("entries are representable in JSON");
         crate::jcs::to_vec(&Wire { api_version: version, kind, spec })
     }
 

@@ -6,12 +6,15 @@
 //! call ─ …                              ┘
 //! ```
 //!
-//! What takes a processor is done by each caller before he waits; a commit does what takes the disk.
+//! What takes a processor is done by each caller before he waits; a commit does what takes the disk. The ledger follows by
+//! its cursor: who has logged a statement waits for it, who has logged an entry without payload doesn't. What it has not
+//! read yet is known to [`Ahead`], so that the same entry has one place all the same.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use sign::trust::Trust;
+use tlog::merkle::Hash;
 use tlog::proposal::{Content, Proposal};
 use tlog::{Leaf, Receipt, entry};
 use wire::digest::Digest;
@@ -107,7 +110,6 @@ impl Home {
         if self.lock().is_none() {
             return Err(self.closed());
         }
-        let ledger = &self.inner.ledger;
         // What a failed commit has begun is finished first, or it would be logged a second time.
         let log = self.inner.log.clone();
         match blocking(move || log.ready()).await {
@@ -115,33 +117,60 @@ impl Home {
             Ok(()) | Err(LogError::Refused(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        ledger.catch_up(&self.inner.sources).await?;
-        let mut known = BTreeMap::new();
-        for entry in &entries {
-            let leaf = entry.new.leaf.hash();
-            if let Some(index) = ledger.index_of_leaf(&leaf).await? {
-                known.insert(leaf, index);
-            }
+        let ledger = &self.inner.ledger;
+        if !self.inner.ahead.covers(self.log().size()) {
+            let read = ledger.catch_up(&self.inner.sources).await?;
+            self.inner.ahead.restart(read);
         }
+        let leaves: Vec<Hash> = entries.iter().map(|entry| entry.new.leaf.hash()).collect();
+        // In this order: what the ledger has read meanwhile is in it before it is forgotten here.
+        let mut known = self.inner.ahead.indexes_of(&leaves);
+        let others: Vec<Hash> = leaves.iter().filter(|leaf| !known.contains_key(*leaf)).copied().collect();
+        known.extend(ledger.indexes_of_leaves(&others).await?);
+        let statements = entries.iter().any(|entry| entry.envelope.is_some());
         let home = self.clone();
-        let placed = blocking(move || home.write_entries(entries, known)).await?;
-        ledger.catch_up(&self.inner.sources).await?;
+        let placed = blocking(move || home.write_entries(&entries, &leaves, known)).await?;
+        match statements {
+            true => self.caught_up().await?,
+            false => self.follow(),
+        }
         Ok(placed)
     }
 
-    /// Blobs first, then the log; `known` are entries that it has already.
-    fn write_entries(&self, entries: Vec<Prepared>, mut known: BTreeMap<tlog::merkle::Hash, u64>) -> Answer {
-        let mut fresh: BTreeMap<_, usize> = BTreeMap::new();
+    /// Waits until the ledger has read all that is published now.
+    pub async fn caught_up(&self) -> Result<(), HomeError> {
+        let read = self.inner.ledger.catch_up(&self.inner.sources).await?;
+        self.inner.ahead.forget(read);
+        Ok(())
+    }
+
+    /// Has the ledger follow the log in a task of its own, unless one is at it.
+    fn follow(&self) {
+        let Some(mut turn) = self.inner.ahead.begin() else { return };
+        // Nothing of the directory's lock: who has it may give it up meanwhile.
+        let (ledger, sources) = (self.inner.ledger.clone(), self.inner.sources.clone());
+        drop(tokio::spawn(async move {
+            // An error stays the ledger's: nothing is lost, and who waits for it next is told.
+            while let Ok(read) = ledger.catch_up(&sources).await {
+                if turn.is_over(read) {
+                    return;
+                }
+            }
+        }));
+    }
+
+    /// Blobs first, then the log; `leaves` are the entries' hashes, `known` those that it has already.
+    fn write_entries(&self, entries: &[Prepared], leaves: &[Hash], mut known: BTreeMap<Hash, u64>) -> Answer {
+        let mut fresh: BTreeMap<Hash, usize> = BTreeMap::new();
         let mut new = Vec::new();
         let mut now = None;
         let mut blobs = Batch::new(&self.inner.disk);
-        for entry in &entries {
-            let leaf = entry.new.leaf.hash();
+        for (entry, leaf) in entries.iter().zip(leaves) {
             if let Some(json) = &entry.envelope {
                 self.inner.blobs.put_into(json, &mut blobs)?;
             }
-            if !known.contains_key(&leaf) && !fresh.contains_key(&leaf) {
-                fresh.insert(leaf, new.len());
+            if !known.contains_key(leaf) && !fresh.contains_key(leaf) {
+                fresh.insert(*leaf, new.len());
                 new.push(entry.new.clone());
                 now = now.max(Some(entry.now));
             }
@@ -151,22 +180,21 @@ impl Home {
             Some(now) => receipts.extend(self.inner.log.append(&new, blobs, now)?),
             None => blobs.commit()?,
         }
-        let place = |entry: &Prepared| {
-            let leaf = entry.new.leaf.hash();
-            match known.get(&leaf) {
-                Some(index) => Placed::Known(*index),
-                None => {
-                    let receipt = &receipts[fresh[&leaf]];
-                    // Whoever asks for the same a second time in this commit finds it known.
-                    known.insert(leaf, receipt.index);
-                    Placed::New(Box::new(receipt.clone()))
-                }
+        let logged = fresh.iter().map(|(leaf, at)| (*leaf, receipts[*at].index));
+        self.inner.ahead.extend(logged, self.log().size());
+        let place = |leaf: &Hash| match known.get(leaf) {
+            Some(index) => Placed::Known(*index),
+            None => {
+                let receipt = &receipts[fresh[leaf]];
+                // Whoever asks for the same a second time in this commit finds it known.
+                known.insert(*leaf, receipt.index);
+                Placed::New(Box::new(receipt.clone()))
             }
         };
-        Ok(entries.iter().map(place).collect())
+        Ok(leaves.iter().map(place).collect())
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+    pub(super) fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
         self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use super::ahead::Ahead;
 use super::{Home, HomeError, Inner, Options, ROOT, VERSION, data_roots};
 use crate::blobs::Blobs;
 use crate::durable::{self, Disk, FileError};
@@ -154,6 +155,7 @@ impl Held {
         trees.clear_staging()?;
         let sources = Sources { log: log.reader().clone(), blobs: blobs.clone(), trust: Arc::clone(&options.trust) };
         let ledger = Ledger::open(&path.join("ledger.sqlite"), &sources).await?;
+        let ahead = Ahead::new(sources.log.size());
         let inner = Inner {
             path: path.to_owned(),
             disk,
@@ -166,6 +168,7 @@ impl Held {
             lock: Mutex::new(self.lock.take()),
             stale: AtomicBool::new(stale),
             waiting: Mutex::default(),
+            ahead,
             committing: tokio::sync::Mutex::new(()),
         };
         Ok(Home { inner: Arc::new(inner) })

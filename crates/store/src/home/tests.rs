@@ -11,6 +11,7 @@ use crate::log::HeadRefused;
 use crate::sample::{Random, Sample, Witness, copy_tree, now};
 use crate::seal::{Seal, SealError};
 
+mod batches;
 mod full;
 mod proposals;
 mod syncs;
@@ -349,10 +350,15 @@ async fn killed_writer_child() {
     }
 }
 
+/// How often a writer is killed; `ASSAY_KILL_ROUNDS=1000` for a campaign.
+fn kill_rounds() -> usize {
+    std::env::var("ASSAY_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(30)
+}
+
 /// kill -9 at any moment: what was acknowledged is there, and the directory opens without repair.
 #[test]
 fn a_killed_writer_loses_nothing() {
-    const ROUNDS: usize = 30;
+    let rounds = kill_rounds();
     let sample = Sample::new("killed");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async { sample.home().await.close().await.expect("closed") });
@@ -361,7 +367,7 @@ fn a_killed_writer_loses_nothing() {
     let mut random = Random(seed);
     let mut witness = Witness::default();
     let mut known = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let mut child = Command::new(std::env::current_exe().expect("this binary"))
             .args(["--exact", "home::tests::killed_writer_child", "--nocapture"])
             .env(CHILD, sample.scratch.path())

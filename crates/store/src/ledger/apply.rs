@@ -12,40 +12,58 @@ use model::deployment::{Deployment, Observation};
 use model::lineage::{Edge, Fact, Node};
 use model::recipe::{ArtifactKind, Recipe};
 use model::verdict::Verdict;
-use sqlx::{Row, SqliteConnection, query};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, query};
 
 use super::prepare::{self, Bare, Manifest, Prepared};
 
 type Result = std::result::Result<(), sqlx::Error>;
 
-/// Inserts all rows of a log entry. The caller's transaction also moves the cursor.
-pub(super) async fn apply(connection: &mut SqliteConnection, log: i64, rows: &prepare::Rows) -> Result {
-    match rows {
-        prepare::Rows::Statement(statement, brought) => {
-            apply_statement(connection, log, statement).await?;
-            match brought {
-                Some(brought) => apply_statement(connection, log, brought).await,
-                None => Ok(()),
+/// How many rows of entries without payload one statement inserts: 6 parameters each.
+const BARE_ROWS: usize = 200;
+
+/// Inserts all rows of some log entries, in their order. The caller's transaction also moves the cursor.
+pub(super) async fn apply_all(connection: &mut SqliteConnection, log: i64, entries: &[prepare::Rows]) -> Result {
+    // Entries without payload depend on nothing, so that runs of them go in together.
+    for run in entries.chunk_by(|one, next| matches!((one, next), (prepare::Rows::Bare(_), prepare::Rows::Bare(_)))) {
+        match run {
+            [prepare::Rows::Statement(statement, brought)] => {
+                apply_statement(connection, log, statement).await?;
+                if let Some(brought) = brought {
+                    apply_statement(connection, log, brought).await?;
+                }
+            }
+            run => {
+                let bare = run.iter().filter_map(|rows| match rows {
+                    prepare::Rows::Bare(bare) => Some(bare),
+                    prepare::Rows::Statement(..) => None,
+                });
+                let bare: Vec<&Bare> = bare.collect();
+                for some in bare.chunks(BARE_ROWS) {
+                    apply_bare(connection, log, some).await?;
+                }
             }
         }
-        prepare::Rows::Bare(bare) => apply_bare(connection, log, bare).await,
     }
+    Ok(())
 }
 
-async fn apply_bare(connection: &mut SqliteConnection, log: i64, bare: &Bare) -> Result {
-    insert_leaf(connection, log, &bare.leaf, integer(bare.index)).await?;
-    query(
-        "INSERT INTO bare_entries (log, digest, log_index, key_id, kind, logged_unix_s) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(log)
-    .bind(&bare.digest)
-    .bind(integer(bare.index))
-    .bind(bare.key_id.to_string())
-    .bind(&bare.kind)
-    .bind(bare.logged.unix_s())
-    .execute(&mut *connection)
-    .await?;
+async fn apply_bare(connection: &mut SqliteConnection, log: i64, entries: &[&Bare]) -> Result {
+    let mut leaves = QueryBuilder::<Sqlite>::new("INSERT INTO leaves (log, leaf, log_index) ");
+    leaves.push_values(entries, |mut row, bare| {
+        row.push_bind(log).push_bind(bare.leaf.clone()).push_bind(integer(bare.index));
+    });
+    leaves.push(" ON CONFLICT DO NOTHING").build().execute(&mut *connection).await?;
+    let columns = "INSERT INTO bare_entries (log, digest, log_index, key_id, kind, logged_unix_s) ";
+    let mut rows = QueryBuilder::<Sqlite>::new(columns);
+    rows.push_values(entries, |mut row, bare| {
+        row.push_bind(log)
+            .push_bind(bare.digest.clone())
+            .push_bind(integer(bare.index))
+            .push_bind(bare.key_id.to_string())
+            .push_bind(bare.kind.clone())
+            .push_bind(bare.logged.unix_s());
+    });
+    rows.build().execute(&mut *connection).await?;
     Ok(())
 }
 

@@ -296,7 +296,8 @@ async fn reindex_makes_the_same_rows() {
     home.append((0..200).map(|n| sample.unique(n)).collect(), now()).await.expect("logged");
     let (_, publication) = publish(&sample, &home, &Manifest::new(Descriptor::empty(), Vec::new()));
     home.append(vec![publication], now()).await.expect("logged");
-    home.log_proposals(vec![sample.proposal(b"artifact")], now()).await.expect("logged");
+    home.log_proposals(&[sample.proposal(b"artifact")], now()).await.expect("logged");
+    home.caught_up().await.expect("read");
     let before = home.ledger().dump().await.expect("dumped");
     let filled: Vec<_> = before.iter().filter(|table| !table.rows.is_empty()).map(|table| table.table).collect();
     let all: Vec<_> = schema::TABLES.iter().map(|table| table.name).collect();

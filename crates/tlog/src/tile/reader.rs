@@ -10,6 +10,8 @@ pub struct Tiles<'a, E> {
     size: u64,
     fetch: &'a mut dyn FnMut(&str) -> Result<Vec<u8>, E>,
     hashes: BTreeMap<TilePath, Vec<Hash>>,
+    /// Roots of complete subtrees inside of tiles, by level and index: many proofs ask for the same.
+    nodes: BTreeMap<(u32, u64), Hash>,
 }
 
 /// Why something could not be read out of tiles.
@@ -56,7 +58,7 @@ pub enum TileError<E: std::error::Error + 'static> {
 impl<'a, E: std::error::Error + 'static> Tiles<'a, E> {
     /// Reads a log of `size` entries through `fetch`, which returns the bytes at a path such as `tile/0/000.p/17`.
     pub fn new(size: u64, fetch: &'a mut dyn FnMut(&str) -> Result<Vec<u8>, E>) -> Tiles<'a, E> {
-        Tiles { size, fetch, hashes: BTreeMap::new() }
+        Tiles { size, fetch, hashes: BTreeMap::new(), nodes: BTreeMap::new() }
     }
 
     /// Returns the root.
@@ -114,13 +116,20 @@ impl<'a, E: std::error::Error + 'static> Tiles<'a, E> {
 
     /// Returns the root of the complete subtree at (level, index).
     fn node(&mut self, level: u32, index: u64) -> Result<Hash, TileError<E>> {
-        let (tile_level, inside) = ((level / HEIGHT) as u8, level % HEIGHT);
-        let first = index << inside;
-        let size = self.size;
-        let hashes = self.hashes(tile_level, first / WIDTH)?;
-        let start = (first % WIDTH) as usize;
-        let row = hashes.get(start..start + (1 << inside)).ok_or(TileError::Range { index: first, size })?;
-        Ok(merkle::root(row))
+        let inside = level % HEIGHT;
+        if inside == 0 {
+            let size = self.size;
+            let hashes = self.hashes((level / HEIGHT) as u8, index / WIDTH)?;
+            return hashes.get((index % WIDTH) as usize).copied().ok_or(TileError::Range { index, size });
+        }
+        if let Some(node) = self.nodes.get(&(level, index)) {
+            return Ok(*node);
+        }
+        // At most eight deep: a tile's height.
+        let (left, right) = (self.node(level - 1, index * 2)?, self.node(level - 1, index * 2 + 1)?);
+        let node = merkle::node_hash(&left, &right);
+        self.nodes.insert((level, index), node);
+        Ok(node)
     }
 
     /// Fetches a tile. A partial one that is gone was superseded by the full one (tlog-tiles, "Partial Tiles").

@@ -12,13 +12,13 @@ async fn an_entry_has_one_place() {
     let home = sample.home().await;
     let (first, second) = (sample.proposal(b"first"), sample.proposal(b"second"));
     let all = vec![first.clone(), second.clone(), first.clone()];
-    let placed = home.log_proposals(all, now()).await.expect("logged");
+    let placed = home.log_proposals(&all, now()).await.expect("logged");
     let [Placed::New(one), Placed::New(two), Placed::Known(again)] = &placed[..] else { panic!("{placed:?}") };
     assert_eq!((one.index, two.index, *again), (0, 2, 0));
     home.close().await.expect("closed");
     Witness::default().check(&sample, &[acknowledged(one), acknowledged(two)]);
     let home = sample.open().await;
-    let placed = home.log_proposals(vec![second, first], now()).await.expect("known");
+    let placed = home.log_proposals(&[second, first], now()).await.expect("known");
     assert_eq!(placed, [Placed::Known(2), Placed::Known(0)]);
     assert_eq!(home.log().size(), 4);
 }
@@ -28,7 +28,8 @@ async fn what_came_without_payload_is_known_by_hash_and_key() {
     let sample = Sample::new("home");
     let home = sample.home().await;
     home.append(vec![sample.unique(1)], now()).await.expect("logged");
-    home.log_proposals(vec![sample.proposal(b"artifact")], now()).await.expect("logged");
+    home.log_proposals(&[sample.proposal(b"artifact")], now()).await.expect("logged");
+    home.caught_up().await.expect("read");
     let artifact = Digest::of(b"artifact");
     let rows = home.ledger().bare_entries_about(&artifact, &Page::first(10)).await.expect("asked");
     let [row] = &rows[..] else { panic!("one entry") };
@@ -58,9 +59,9 @@ async fn an_envelope_counts_once() {
     };
     let request = Request::Dsse002 { envelope: envelope.clone(), verifiers: vec![verifier] };
     let again = Proposal::check(request).expect("signed");
-    let placed = home.log_proposals(vec![again.clone()], now()).await.expect("logged");
+    let placed = home.log_proposals(std::slice::from_ref(&again), now()).await.expect("logged");
     assert!(matches!(&placed[..], [Placed::New(receipt)] if receipt.index == 2), "{placed:?}");
     let rows = home.ledger().statements_by_payload(&Digest::of(&envelope.payload)).await.expect("asked");
     assert_eq!(rows.iter().map(|row| row.index).collect::<Vec<_>>(), [0]);
-    assert_eq!(home.log_proposals(vec![again], now()).await.expect("known"), [Placed::Known(2)]);
+    assert_eq!(home.log_proposals(&[again], now()).await.expect("known"), [Placed::Known(2)]);
 }
