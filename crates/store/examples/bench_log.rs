@@ -234,7 +234,7 @@ fn paced(directory: &Path, rate: u64, entries: usize, runs: usize) -> Result<()>
             syncs.push(u64::try_from(begun.elapsed().as_micros())?);
         }
         let about = json!({"entries": entries, "rate": rate, "p50_ms": wait_ms(&mut waits, 0.5)});
-        let p99 = |waits: &mut Vec<u64>| json!({"p99_ms": wait_ms(waits, 0.99)});
+        let p99 = |waits: &mut [u64]| json!({"p99_ms": wait_ms(waits, 0.99)});
         print_pair(p99(&mut waits), p99(&mut syncs), about);
     }
     bench.runtime.block_on(bench.home.close())?;
@@ -242,7 +242,7 @@ fn paced(directory: &Path, rate: u64, entries: usize, runs: usize) -> Result<()>
 }
 
 /// Returns the time that a share of some waits stay below.
-fn wait_ms(waits_us: &mut Vec<u64>, share: f64) -> f64 {
+fn wait_ms(waits_us: &mut [u64], share: f64) -> f64 {
     waits_us.sort_unstable();
     waits_us[((waits_us.len() - 1) as f64 * share) as usize] as f64 / 1000.0
 }

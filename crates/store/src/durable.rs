@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 mod batch;
 
-pub use batch::{Batch, ONE_BY_ONE_MAX, place_all, sync_written};
+pub use batch::{AT_ONCE_MAX, Batch, place_all, sync_written};
 
 /// The steps that can fail, and what a message calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -280,17 +280,21 @@ impl Disk {
         path: &Path,
         act: impl FnOnce() -> io::Result<T>,
     ) -> Result<T, FileError> {
-        let fault = self.fault(operation, path);
-        let result = match fault {
-            Fault::None => act(),
-            Fault::Fails => Err(io::Error::other("injected fault")),
-            Fault::FailsButPersists => act().and(Err(io::Error::other("injected fault after the effect"))),
-        };
+        let result = self::act(self.fault(operation, path), act);
         result.map_err(|source| FileError::new(operation, path, source))
     }
 
     fn fault(&self, operation: Operation, path: &Path) -> Fault {
         self.inner.faults.as_ref().map_or(Fault::None, |faults| faults(operation, path))
+    }
+}
+
+/// Does something as the injector wants.
+fn act<T>(fault: Fault, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    match fault {
+        Fault::None => act(),
+        Fault::Fails => Err(io::Error::other("injected fault")),
+        Fault::FailsButPersists => act().and(Err(io::Error::other("injected fault after the effect"))),
     }
 }
 

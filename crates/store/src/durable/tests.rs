@@ -114,7 +114,7 @@ fn check_order(order: &[Operation], files: usize) {
     let first = order.iter().position(|operation| *operation == Operation::Rename).expect("a name");
     let last = order.iter().rposition(|operation| *operation == Operation::Rename).expect("a name");
     let directories = files.min(6) + 1; // and the one that they are in
-    let expected = |count: usize| if count > ONE_BY_ONE_MAX { (0, 1) } else { (count, 0) };
+    let expected = |count: usize| if count > AT_ONCE_MAX { (0, 1) } else { (count, 0) };
     assert_eq!(syncs(&order[..first], Operation::SyncFile), expected(files));
     assert_eq!(syncs(&order[first..last], Operation::SyncDirectory), (0, 0));
     assert_eq!(syncs(&order[last..], Operation::SyncDirectory), expected(directories));

@@ -37,16 +37,21 @@ async fn an_append_syncs_few_times_whatever_its_size() {
     counter.syncs();
 
     home.append(vec![sample.unique(1)], now()).await.expect("logged");
-    // All bytes; blob and its directory, staging; head; head outside and two tiles.
-    assert_eq!(counter.syncs(), [0, 3 + 1 + 3, 1]);
+    // Seven files at once; names of blob, its directory and staging; head; names of head outside and two tiles.
+    assert_eq!(counter.syncs(), [7, 3 + 1 + 3, 0]);
 
     home.append((2..66).map(|n| sample.unique(n)).collect(), now()).await.expect("logged");
     // All bytes; all names of blobs and staging; head; head outside and two tiles.
     assert_eq!(counter.syncs(), [0, 1 + 3, 2]);
 
     home.append((66..130).map(|n| sample.unique(n)).collect(), now()).await.expect("logged");
-    // The same over the border of a tile: names of many tiles at once, and two directories of partial tiles emptied.
-    assert_eq!(counter.syncs(), [0, 1 + 2, 3]);
+    // The same over the border of a tile: the names of eight directories at once; head; two directories of partial tiles
+    // emptied.
+    assert_eq!(counter.syncs(), [0, 8 + 1 + 2, 2]);
+
+    home.log_proposals(&[sample.proposal(b"artifact")], now()).await.expect("logged");
+    // An entry without payload has no blob.
+    assert_eq!(counter.syncs(), [6, 1 + 1 + 3, 0]);
 
     home.append(vec![known], now()).await.expect("known");
     // The blob's name alone: it may have been written a moment ago by somebody else.
