@@ -7,6 +7,7 @@ mod access;
 mod chain;
 mod conformance;
 mod dashboard;
+mod keyless;
 mod manifests;
 mod rekor;
 mod tools;
