@@ -25,18 +25,18 @@ pub use key::{Prehash, SubjectKey};
 pub use path::PathError;
 
 pub(crate) use key::{Hash, Scheme};
-pub(crate) use path::{Purpose, issuer_of};
+pub(crate) use path::{CODE_SIGNING, Purpose, TIME_STAMPING, issuer_of};
 
 /// The largest certificate that is read; Fulcio's have about 1 KiB.
 pub const SIZE_MAX: usize = 64 << 10;
 
-const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
-const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
-const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
-const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+pub(crate) const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+pub(crate) const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+pub(crate) const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+pub(crate) const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
-const SCT_LIST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
-const OTHER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
+pub(crate) const SCT_LIST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
+pub(crate) const OTHER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
 const ISSUER_V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.1");
 const ISSUER_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.8");
 
@@ -118,6 +118,10 @@ pub enum Claim {
     RunInvocationUri,
     /// `…1.22` `public`, `private`
     SourceRepositoryVisibility,
+    /// `…1.23` Where the job deploys to: `production`.
+    DeploymentEnvironment,
+    /// `…1.24` The token's subject.
+    TokenSubject,
 }
 
 /// Why bytes are no certificate that can be judged.
@@ -156,7 +160,7 @@ pub enum CertificateError {
 
 impl Claim {
     /// Every claim with the last number of its object identifier and its name in JSON.
-    pub const ALL: [(Claim, u32, &'static str); 14] = [
+    pub const ALL: [(Claim, u32, &'static str); 16] = [
         (Claim::BuildSignerUri, 9, "buildSignerURI"),
         (Claim::BuildSignerDigest, 10, "buildSignerDigest"),
         (Claim::RunnerEnvironment, 11, "runnerEnvironment"),
@@ -171,6 +175,8 @@ impl Claim {
         (Claim::BuildTrigger, 20, "buildTrigger"),
         (Claim::RunInvocationUri, 21, "runInvocationURI"),
         (Claim::SourceRepositoryVisibility, 22, "sourceRepositoryVisibilityAtSigning"),
+        (Claim::DeploymentEnvironment, 23, "deploymentEnvironment"),
+        (Claim::TokenSubject, 24, "tokenSubject"),
     ];
 
     fn of_oid(oid: &ObjectIdentifier) -> Option<Claim> {

@@ -4,8 +4,9 @@
 //! system through that library. Nothing here knows what a statement says: it checks bytes against keys, and
 //! [`trust::open`] hands out a payload only after its signature was found good.
 //!
-//! Keyless signatures are checked in [`certificate`], [`authority`], [`sct`], [`stamp`] and [`promise`]; issuing
-//! certificates and times, and sealing secrets, are absent.
+//! Keyless signatures are checked in [`certificate`], [`authority`], [`sct`], [`stamp`] and [`promise`]. Certificates and
+//! times are issued in [`issuing`], [`stamping`] and [`request`], to whom [`jwt`] and [`identity`] have found; all of that
+//! takes the time and random numbers as arguments. Sealing secrets is absent.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,12 @@ pub mod certificate;
 pub mod promise;
 pub mod sct;
 pub mod stamp;
+
+pub mod identity;
+pub mod issuing;
+pub mod jwt;
+pub mod request;
+pub mod stamping;
 
 pub mod cosignature;
 pub mod note;

@@ -5,6 +5,7 @@
 use wire::digest::Digest;
 use wire::timestamp::Timestamp;
 
+use crate::SigningKey;
 use crate::authority::CertificateLog;
 use crate::certificate::{Certificate, Hash, Scheme};
 
@@ -82,6 +83,53 @@ pub fn verify(certificate: &Certificate, issuer: &Certificate, logs: &[Certifica
         promised.get_or_insert(Promised { log: *log.id(), at });
     }
     promised.ok_or(SctError::UnknownLog(scts.len()))
+}
+
+/// Returns a log's leaf of a precertificate: a MerkleTreeLeaf (RFC 6962 §3.4) without extensions. What a promise signs
+/// (§3.2) has the same bytes: version 1 and `certificate_timestamp` are written like version 1 and `timestamped_entry`.
+/// `None` for a certificate that is too large.
+pub fn entry(issuer: &Digest, tbs: &[u8], at_unix_ms: u64) -> Option<Vec<u8>> {
+    let sct = Sct { log: [0; 32], at_unix_ms, extensions: &[], scheme: None, signature: &[] };
+    signed(&sct, issuer, tbs)
+}
+
+/// Signs the promise to show an entry: a list of one timestamp, as a certificate embeds it.
+pub(crate) fn promise(entry: &[u8], at_unix_ms: u64, log: &SigningKey) -> Vec<u8> {
+    let mut sct = vec![0]; // version 1
+    sct.extend(log.public().id().bytes());
+    sct.extend(at_unix_ms.to_be_bytes());
+    sct.extend([0, 0]); // no extensions
+    sct.extend(signature(entry, log));
+    let length = |bytes: &[u8]| u16::try_from(bytes.len()).expect("a timestamp has some 120 bytes").to_be_bytes();
+    let one = [&length(&sct)[..], &sct].concat();
+    [&length(&one)[..], &one].concat()
+}
+
+/// Signs a log's head (RFC 6962 §3.5); returns a DigitallySigned.
+pub fn sign_head(size: u64, root: &[u8; 32], at_unix_ms: u64, log: &SigningKey) -> Vec<u8> {
+    let mut message = vec![0, 1]; // version 1, tree_hash
+    message.extend(at_unix_ms.to_be_bytes());
+    message.extend(size.to_be_bytes());
+    message.extend(root);
+    signature(&message, log)
+}
+
+/// A DigitallySigned (RFC 5246 §4.7) of ECDSA with SHA-256.
+fn signature(message: &[u8], log: &SigningKey) -> Vec<u8> {
+    let signature = log.sign(message);
+    let length = u16::try_from(signature.len()).expect("an ECDSA signature is short");
+    [&[4, 3][..], &length.to_be_bytes(), &signature].concat()
+}
+
+/// Returns the TBSCertificate of a precertificate's leaf, and the time in it; `None` for other bytes.
+pub fn read_entry(entry: &[u8]) -> Option<(&[u8], u64)> {
+    let rest = entry.strip_prefix(&[0, 0])?;
+    let (time, rest) = rest.split_first_chunk::<8>()?;
+    let rest = rest.strip_prefix(&[0, 1])?.get(32..)?;
+    let (length, rest) = rest.split_first_chunk::<3>()?;
+    let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
+    let (tbs, extensions) = rest.split_at_checked(length)?;
+    (extensions == [0, 0]).then_some((tbs, u64::from_be_bytes(*time)))
 }
 
 fn signed(sct: &Sct<'_>, issuer: &Digest, tbs: &[u8]) -> Option<Vec<u8>> {

@@ -49,6 +49,8 @@ use crate::key::PublicKey;
 use crate::note::NoteKey;
 
 pub use certified::{CertifiedIdentity, Pattern, PatternError, SubjectRule};
+
+pub(crate) use certified::fits;
 pub use file::TrustFileError;
 
 /// How many identities and logs there may be: an envelope without a hint is tried against each.

@@ -10,7 +10,7 @@
 //! beyond that is read by the `dsse` module's own adapter.
 
 use ::base64::Engine as _;
-use ::base64::engine::general_purpose::STANDARD;
+use ::base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// The text is not strict base64.
@@ -33,6 +33,16 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Base64Error> {
     STANDARD.decode(text).map_err(|_| Base64Error)
 }
 
+/// Returns the bytes that a text stands for in the form for URLs: `-` and `_`, no padding (RFC 4648 section 5, RFC 7515).
+pub fn decode_url(text: &str) -> Result<Vec<u8>, Base64Error> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| Base64Error)
+}
+
+/// Returns that form.
+pub fn encode_url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// Appends the bytes that `text` stands for to `out`; on an error, perhaps a part of them.
 pub fn decode_to(text: &str, out: &mut Vec<u8>) -> Result<(), Base64Error> {
     STANDARD.decode_vec(text, out).map_err(|_| Base64Error)
@@ -51,6 +61,15 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_form_for_urls_has_one_spelling_too() {
+        assert_eq!(encode_url(&[0xfb, 0xff]), "-_8");
+        assert_eq!(decode_url("-_8"), Ok(vec![0xfb, 0xff]));
+        for text in ["+/8", "-_8=", "-_9", "-_8\n", " -_8", "é"] {
+            assert_eq!(decode_url(text), Err(Base64Error), "{text}");
+        }
+    }
 
     #[test]
     fn only_one_spelling_is_read() {

@@ -24,7 +24,10 @@ pub mod tlog_policy;
 pub mod tlog_proof;
 pub mod tlog_witness;
 
+pub mod fulcio;
+pub mod jwt;
 pub mod rekor;
+pub mod signing_config;
 pub mod sigstore_bundle;
 pub mod trusted_root;
 

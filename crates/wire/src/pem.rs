@@ -16,6 +16,8 @@ use crate::base64;
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 /// Label of an X.509 certificate.
 pub const CERTIFICATE: &str = "CERTIFICATE";
+/// Label of a PKCS #10 request for a certificate.
+pub const CERTIFICATE_REQUEST: &str = "CERTIFICATE REQUEST";
 /// Label of a PKCS #8 private key.
 pub const PRIVATE_KEY: &str = "PRIVATE KEY";
 

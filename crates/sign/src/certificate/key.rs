@@ -75,6 +75,10 @@ impl Hash {
         Hash::ALL.iter().find(|(known, _)| known == oid).map(|(_, hash)| *hash)
     }
 
+    pub(crate) fn oid(self) -> ObjectIdentifier {
+        Hash::ALL.iter().find(|(_, hash)| *hash == self).expect("every hash has an identifier").0
+    }
+
     pub(crate) fn of(self, message: &[u8]) -> Vec<u8> {
         let algorithm = match self {
             Hash::Sha256 => &digest::SHA256,
@@ -145,6 +149,22 @@ impl SubjectKey {
     /// Returns the SHA-256 of the SubjectPublicKeyInfo.
     pub fn id(&self) -> Digest {
         Digest::of(&self.spki)
+    }
+
+    /// Returns the length of an RSA key's modulus; `None` for other kinds.
+    pub(crate) fn rsa_bits(&self) -> Option<usize> {
+        if self.kind != Kind::Rsa {
+            return None;
+        }
+        let Ok(mut reader) = der::SliceReader::new(&self.bits) else { return Some(0) };
+        let modulus = der::Reader::sequence(&mut reader, |parts| {
+            let modulus = der::asn1::Uint::decode(parts)?;
+            der::asn1::Uint::decode(parts)?;
+            Ok(modulus)
+        });
+        let Ok(modulus) = modulus else { return Some(0) };
+        let unused = modulus.as_bytes().first().map_or(0, |first| first.leading_zeros() as usize);
+        Some(modulus.as_bytes().len() * 8 - unused)
     }
 
     /// Returns Sigstore's name for the algorithm that the key signs with.

@@ -105,7 +105,7 @@ impl Pattern {
 
 /// Whether the whole of `text` has the form of `pattern`. Going back to the last gap alone is enough, and takes at most
 /// the product of both lengths.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn fits(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut gap: Option<(usize, usize)> = None; // after the gap in the pattern; up to where it reaches in the text
     let fills = |byte: u8| byte != b'/' && byte != b'@';
