@@ -26,7 +26,7 @@ use x509_cert::time::{Time, Validity};
 
 use crate::SigningKey;
 use crate::certificate::{
-    BASIC_CONSTRAINTS, CODE_SIGNING, EXTENDED_KEY_USAGE, KEY_USAGE, OTHER_NAME, SCT_LIST, SUBJECT_ALT_NAME,
+    BASIC_CONSTRAINTS, CODE_SIGNING, EXTENDED_KEY_USAGE, KEY_USAGE, OTHER_NAME, POISON, SCT_LIST, SUBJECT_ALT_NAME,
     TIME_STAMPING,
 };
 use crate::certificate::{Certificate, CertificateError, SubjectKey, SubjectName};
@@ -38,7 +38,6 @@ pub const LEAF_VALIDITY_S: i64 = 600;
 /// The longest name or extension of a leaf.
 pub const TEXT_MAX: usize = 4096;
 
-const POISON: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.3");
 const SUBJECT_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
 const AUTHORITY_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");

@@ -9,7 +9,9 @@
 //! | `log/tile/entries/…` | the leaf hashes, which lead to the root that the checkpoint signs |
 //! | `log/tile/…` | computed from the entries |
 //! | `ledger.sqlite` | the seal; and its rows, made again from log and blobs |
-//! | `log/…`, `VERSION`, keys, … | the seal |
+//! | `ct/tile/…` | as those of `log/` |
+//! | `ct/entries/…` | the hash of the leaf in it, which is its name and stands in the tree |
+//! | `log/…`, `ct/…`, `VERSION`, keys, … | the seal |
 //! | `seal.json` | its own digest |
 //!
 //! A file that no rule covers is a finding, and so is one that should be there and isn't. Without a seal (after a crash,
@@ -31,6 +33,7 @@ use crate::ledger::{LedgerError, blocking};
 use crate::seal::{self, Root, Seal, SealError, Seen};
 use crate::trees::{self, Trees, TreesError};
 
+mod certificates;
 mod log;
 mod rows;
 
@@ -174,7 +177,8 @@ fn files(target: &Target) -> Result<Report, FsckError> {
             check_sealed(seal, root, &mut report)?;
         }
     }
-    log::check(target, &mut report)?;
+    log::check(target, "log", &mut report)?;
+    certificates::check(target, &mut report)?;
     Ok(report)
 }
 

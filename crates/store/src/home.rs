@@ -23,6 +23,7 @@ use wire::sigstore_bundle::{self, Bundle, BundleError};
 use wire::timestamp::Timestamp;
 
 use crate::blobs::{BlobError, Blobs};
+use crate::certificates;
 use crate::durable::{self, Disk, Faults, FileError};
 use crate::ledger::{Ledger, LedgerError, Sources, StatementRow, blocking};
 use crate::lock::{Lock, LockError};
@@ -44,12 +45,13 @@ use commit::{Prepared, Waiting};
 pub const VERSION: &str = "assay data 1\n";
 
 /// Names that a data directory has. Anything else in it was put there by somebody else.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "VERSION",
     "lock",
     "blobs",
     "trees",
     "log",
+    "ct",
     "ledger.sqlite",
     "ledger.sqlite-wal",
     "ledger.sqlite-shm",
@@ -70,7 +72,7 @@ pub struct Options {
     pub heads: PathBuf,
     /// Whose statements count.
     pub trust: Arc<Trust>,
-    /// Further directories that the seal covers, such as the one that holds the keys. None may be called `data` or `log`.
+    /// Further directories that the seal covers, such as the one that holds the keys. None may be called `data`, `log` or `ct`.
     pub covered: Vec<Root>,
     /// For tests: what makes steps fail.
     pub faults: Option<Arc<Faults>>,
@@ -91,6 +93,7 @@ struct Inner {
     sources: Sources,
     ledger: Ledger,
     covered: Vec<Root>,
+    heads: PathBuf,
     /// `None` once closed.
     lock: Mutex<Option<Lock>>,
     /// Whether the seal on disk accuses files, and nobody has accepted that yet.
@@ -270,7 +273,13 @@ impl Home {
 
     /// Makes this directory's head the one outside, whatever that was; see [`Log::adopt`].
     pub fn adopt(&self) -> Result<(), HomeError> {
-        Ok(self.inner.log.adopt()?)
+        self.inner.log.adopt()?;
+        Ok(certificates::adopt(self)?)
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_none()
     }
 
     /// Takes over the entries, with their envelopes, that another copy of the same log has and this one lost; the ledger
@@ -310,6 +319,11 @@ impl Home {
     /// Returns what writes beside the blobs.
     pub fn disk(&self) -> &Disk {
         &self.inner.disk
+    }
+
+    /// Returns the directory of the newest checkpoints, outside the data directory.
+    pub fn heads(&self) -> &Path {
+        &self.inner.heads
     }
 
     /// Returns the directory for the bytes of unfinished uploads.
@@ -433,8 +447,9 @@ pub(crate) fn data_roots(path: &Path) -> Vec<Root> {
         except: except.iter().map(|name| (*name).to_owned()).collect(),
     };
     vec![
-        root(ROOT, path.to_owned(), &["seal.json", "blobs", "trees", "log", "tmp"]),
+        root(ROOT, path.to_owned(), &["seal.json", "blobs", "trees", "log", "ct", "tmp"]),
         root("log", path.join("log"), &["tile"]),
+        root("ct", path.join("ct"), &["tile", certificates::ENTRIES]),
     ]
 }
 

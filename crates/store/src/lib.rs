@@ -6,6 +6,7 @@
 //!      blobs/         bytes by digest                                    blobs
 //!      trees/         directories by digest                              trees
 //!      log/           key, head, checkpoint, tiles                       log
+//!      ct/            the log of issued certificates                     certificates
 //!      ledger.sqlite  a view of log and blobs, rebuilt by reindex        ledger
 //!      uploads/       bytes of unfinished uploads, safe to lose          `registry`
 //!      tmp/           unfinished files, removed at opening               durable
@@ -30,6 +31,8 @@ pub mod seal;
 pub mod log;
 
 pub mod ledger;
+
+pub mod certificates;
 
 pub mod home;
 

@@ -47,6 +47,7 @@ use crate::durable::{self, Batch, Disk, FileError};
 mod cosigned;
 mod follow;
 mod heads;
+mod proofs;
 mod read;
 
 pub use follow::{Cause, FollowError, Followed, Keep, Newer, SourceError};
@@ -256,6 +257,32 @@ impl Log {
         let receipts = step.receipts(placed);
         *state = State::Ready(Box::new(step.head));
         Ok(receipts)
+    }
+
+    /// Adds leaves without index entries, for a log of another kind than statements; returns the first one's position.
+    ///
+    /// `beside` writes files that become durable before the leaves count; it is told that position. All are added or none.
+    /// After an error they may be in the log all the same.
+    pub fn append_leaves(
+        &self,
+        leaves: &[Leaf],
+        beside: impl FnOnce(u64, &mut Batch) -> Result<(), FileError>,
+    ) -> Result<u64, LogError> {
+        if leaves.len() > STATEMENTS_MAX {
+            return Err(LogError::TooMany(leaves.len()));
+        }
+        let mut state = self.state();
+        let head = match std::mem::replace(&mut *state, State::Unknown) {
+            State::Ready(head) => head,
+            State::Unknown => self.load(&mut state)?,
+        };
+        let mut files = Batch::new(&self.inner.disk);
+        beside(head.size(), &mut files)?;
+        let step = tlog::step(&head, leaves, &self.inner.key);
+        self.commit(&head, &step, files)?;
+        let first = head.size();
+        *state = State::Ready(Box::new(step.head));
+        Ok(first)
     }
 
     /// Makes the head outside what the head here is, whatever it was. Only for an administrator who knows why it is

@@ -5,7 +5,7 @@
 
 use der::Encode as _;
 
-use super::{Certificate, SCT_LIST};
+use super::{Certificate, POISON, SCT_LIST};
 
 impl Certificate {
     /// Returns the TBSCertificate that a log was shown; `None` if it cannot be written.
@@ -19,4 +19,17 @@ impl Certificate {
         }
         part.to_der().ok()
     }
+}
+
+/// Returns the TBSCertificate that a log was shown with a precertificate: without the poison extension; `None` for bytes
+/// that are no precertificate.
+pub fn precertified(der: &[u8]) -> Option<Vec<u8>> {
+    let mut part = Certificate::from_der(der).ok()?.x509.tbs_certificate;
+    let extensions = part.extensions.as_mut()?;
+    let before = extensions.len();
+    extensions.retain(|extension| extension.extn_id != POISON);
+    if extensions.len() == before {
+        return None;
+    }
+    part.to_der().ok()
 }

@@ -141,8 +141,10 @@ fn a_draft_is_its_certificate() {
     // Nobody takes it for a certificate: its poison is a critical extension that no verifier knows.
     let error = instance.trusted.certify(poisoned, now()).expect_err("poisoned");
     assert!(std::error::Error::source(&error).expect("a cause").to_string().contains("11129.2.4.3"));
+    assert_eq!(crate::certificate::precertified(draft.precertificate()), Some(tbs.clone()));
     let issued = draft.finish(&instance.authority, &instance.log).expect("issued");
     assert_eq!(issued.precertificate_tbs().expect("its bytes"), tbs);
+    assert_eq!(crate::certificate::precertified(issued.der()), None);
     for cut in [0, 1, 10, 40, tbs.len()] {
         assert_eq!(sct::read_entry(&tbs[..cut]), None);
     }

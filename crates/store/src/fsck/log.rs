@@ -21,9 +21,9 @@ const LEVEL_MAX: u8 = 7;
 /// The largest checkpoint that is read.
 const SMALL_MAX: u64 = 64 << 10;
 
-/// Checks everything below `log/` but what only the seal can tell.
-pub(super) fn check(target: &Target, report: &mut Report) -> Result<(), FsckError> {
-    let directory = target.data.join("log");
+/// Checks everything of the log in the directory `name`, but what only the seal can tell.
+pub(super) fn check(target: &Target, name: &str, report: &mut Report) -> Result<(), FsckError> {
+    let directory = target.data.join(name);
     let reader = match Reader::open(&directory) {
         Ok(reader) => Some(reader),
         // With a seal, the file that is to blame has been named already.

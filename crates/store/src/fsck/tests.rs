@@ -37,6 +37,10 @@ impl Closed {
         home.trees().import(tree.map(|(path, source)| (path.to_owned(), source)), None).expect("imported");
         fs::create_dir_all(home.uploads()).expect("made");
         fs::write(home.uploads().join("unfinished"), b"half").expect("written");
+        let certificates = crate::certificates::tests::opened(&home);
+        for number in 0..3 {
+            crate::certificates::tests::append(&certificates, number).expect("logged");
+        }
         home.close().await.expect("closed");
         let target = Target { covered, ..sample.fsck_target() };
         Closed { sample, target }
@@ -148,6 +152,9 @@ async fn a_file_that_does_not_belong_is_named() {
         "data/log/tile/0",
         "data/log/tile/entries",
         "data/log/staging",
+        "data/ct",
+        "data/ct/tile",
+        "data/ct/entries",
         "data/blobs",
         "data/blobs/sha256",
         "data/trees",

@@ -165,6 +165,7 @@ impl Held {
             sources,
             ledger,
             covered: options.covered.clone(),
+            heads: options.heads.clone(),
             lock: Mutex::new(self.lock.take()),
             stale: AtomicBool::new(stale),
             waiting: Mutex::default(),
