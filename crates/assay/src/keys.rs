@@ -146,7 +146,12 @@ pub(crate) fn write_operator_token(home: &Home, token: &str) -> Result<()> {
 
 /// Reads a signing key of the home, for the server, which signs in its own process.
 pub(crate) fn read_key(home: &Home, name: KeyName) -> Result<SigningKey> {
-    let path = name.file(&home.keys());
+    read_file(home, &format!("{}.pem", name.identity()))
+}
+
+/// Reads a key by the name of its file.
+pub(crate) fn read_file(home: &Home, name: &str) -> Result<SigningKey> {
+    let path = home.keys().join(name);
     let pem =
         zeroize::Zeroizing::new(fs::read_to_string(&path).context("key", format!("reading `{}`", path.display()))?);
     SigningKey::from_pkcs8_pem(&pem).context("key", format!("reading `{}`", path.display()))
@@ -166,7 +171,8 @@ pub(crate) fn write_trust(path: &Path, trust: &Trust) -> Result<()> {
     durable(path, trust.to_json().as_bytes()).context("trust", format!("writing `{}`", path.display()))
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file that only its owner may read, durably.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let doing = || format!("writing `{}`", path.display());
     let temporary = path.with_extension("new");
     let _stale = fs::remove_file(&temporary);

@@ -14,6 +14,7 @@ mod context;
 mod error;
 mod report;
 
+mod authority;
 mod home;
 mod keys;
 mod machine;

@@ -13,6 +13,7 @@ pub(crate) mod copy;
 pub(crate) mod dated;
 mod http;
 pub(crate) mod import;
+pub(crate) mod issuer_keys;
 pub(crate) mod oci;
 pub(crate) mod parcel;
 pub(crate) mod place;

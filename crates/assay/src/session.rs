@@ -22,7 +22,7 @@ use store::trees::Trees;
 use wire::digest::Digest;
 use wire::dsse::Envelope;
 use wire::in_toto::Statement;
-use wire::sigstore_bundle::Bundle;
+use wire::sigstore_bundle::{self, Bundle};
 use wire::timestamp::Timestamp;
 
 use crate::context::Context;
@@ -36,6 +36,7 @@ use crate::runs::Run;
 use crate::signer::Signer;
 
 mod opening;
+mod revoked;
 
 pub(crate) use opening::{amend, of_home, options, prepare};
 
@@ -507,8 +508,10 @@ impl<'c> Session<'c> {
     /// Verifies bundles; what does not verify is kept with the reason.
     fn opened(&self, stored: &[Stored]) -> Result<Found> {
         let mut found = Found::default();
+        let certified = stored.iter().any(|one| is_certified(&one.bundle));
+        let trust = if certified { self.trust_with_revocations()? } else { Arc::clone(&self.trust) };
         for Stored { bundle, at } in stored {
-            match attest::open(bundle, &self.trust, *at) {
+            match attest::open(bundle, &trust, *at) {
                 Ok(attestation) => found.attestations.push(attestation),
                 Err(error) => {
                     let reason = Failure::new("bundle", "not accepted").because(&error).to_string();
@@ -524,6 +527,10 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         let _told = self.seal(); // closing twice does nothing, and a failure here was told by what failed before
     }
+}
+
+fn is_certified(bundle: &Bundle) -> bool {
+    matches!(bundle.verification_material.signer, sigstore_bundle::Signer::Certificate(_))
 }
 
 fn of_row(row: ArtifactRow) -> Artifact {

@@ -13,6 +13,7 @@ use crate::predicate::grant::Grant;
 use crate::predicate::policy::PolicyText;
 use crate::predicate::publication::Publication;
 use crate::predicate::reference::Reference;
+use crate::predicate::revocation::Revocation;
 use crate::predicate::run::Run;
 use crate::predicate::tag::Tag;
 use crate::predicate::{self, Predicate, VERSION};
@@ -44,6 +45,8 @@ pub enum Claim {
     Grant(Grant),
     /// A policy's text.
     Policy(PolicyText),
+    /// No further certificates for somebody.
+    Revocation(Revocation),
     /// A statement that assay neither writes nor judges.
     Other,
 }
@@ -126,6 +129,7 @@ impl Claim {
             Some(Predicate::Tag) => Claim::Tag(predicate::tag::parse(statement)?),
             Some(Predicate::Grant) => Claim::Grant(predicate::grant::parse(statement)?),
             Some(Predicate::Policy) => Claim::Policy(predicate::policy::parse(statement)?),
+            Some(Predicate::Revocation) => Claim::Revocation(predicate::revocation::parse(statement)?),
         })
     }
 
@@ -144,6 +148,7 @@ impl Claim {
             Claim::Tag(_) => Predicate::Tag,
             Claim::Grant(_) => Predicate::Grant,
             Claim::Policy(_) => Predicate::Policy,
+            Claim::Revocation(_) => Predicate::Revocation,
             Claim::Other => return None,
         })
     }

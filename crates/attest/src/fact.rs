@@ -24,6 +24,7 @@ use crate::predicate::grant::{Action, Grant};
 use crate::predicate::policy::PolicyText;
 use crate::predicate::publication::Publication;
 use crate::predicate::reference::Reference;
+use crate::predicate::revocation::Revocation;
 use crate::predicate::run::Run;
 use crate::predicate::tag::{Change, Tag};
 
@@ -120,6 +121,7 @@ pub fn facts(attestation: &Attestation) -> Fact {
         Claim::Tag(tag) => facts.tag(tag),
         Claim::Grant(grant) => facts.grant(grant),
         Claim::Policy(policy) => facts.policy(policy),
+        Claim::Revocation(revocation) => facts.revocation(revocation),
         Claim::Other => {
             facts.this(Kind::Statement, facts.statement.predicate_type.clone(), None);
             facts.about_subjects();
@@ -363,6 +365,15 @@ impl<'a> Facts<'a> {
         };
         let label = format!("{} {action} {direction} {} by {}", grant.role, grant.name, grant.actor);
         self.this(Kind::Grant, label, Some(grant.at));
+    }
+
+    fn revocation(&mut self, revocation: &Revocation) {
+        let whose = match &revocation.subject {
+            Some(name) => format!("{name} of {}", revocation.issuer),
+            None => format!("everybody of {}", revocation.issuer),
+        };
+        let label = format!("certificates of {whose} revoked by {}", revocation.actor);
+        self.this(Kind::Grant, label, Some(revocation.at));
     }
 
     fn policy(&mut self, policy: &PolicyText) {

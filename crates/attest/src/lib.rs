@@ -36,6 +36,7 @@ pub use predicate::publication::statement as publication;
 pub use predicate::rebuilt::statement as rebuilt;
 pub use predicate::recipe::statement as recipe;
 pub use predicate::reference::statement as reference;
+pub use predicate::revocation::statement as revocation;
 pub use predicate::run::statement as run;
 pub use predicate::tag::statement as tag;
 pub use predicate::test::statement as test;

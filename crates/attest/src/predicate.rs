@@ -20,6 +20,8 @@ pub mod recipe;
 
 pub mod reference;
 
+pub mod revocation;
+
 pub mod run;
 
 pub mod tag;
@@ -63,6 +65,8 @@ pub const TAG: &str = "https://assay.dev/tag/v1";
 pub const GRANT: &str = "https://assay.dev/grant/v1";
 /// `predicateType` of a policy's text.
 pub const POLICY: &str = "https://assay.dev/policy/v1";
+/// `predicateType` of the end of an identity's certificates.
+pub const REVOCATION: &str = "https://assay.dev/revocation/v1";
 
 /// The one field that holds what a standard's predicate has no field for.
 pub const EXTENSION: &str = "assay";
@@ -103,6 +107,8 @@ pub enum Predicate {
     Grant,
     /// A policy's text.
     Policy,
+    /// No further certificates for somebody.
+    Revocation,
 }
 
 /// One row of [`TABLE`].
@@ -119,7 +125,7 @@ pub struct Row {
 }
 
 /// All predicates: name, type, and who may state it.
-pub const TABLE: [Row; 12] = [
+pub const TABLE: [Row; 13] = [
     row(Predicate::Recipe, "recipe", RECIPE, Role::Builder),
     row(Predicate::Run, "run", RUN, Role::Builder),
     row(Predicate::Rebuilt, "rebuilt", REBUILT, Role::Builder),
@@ -132,6 +138,7 @@ pub const TABLE: [Row; 12] = [
     row(Predicate::Tag, "tag", TAG, Role::Publisher),
     row(Predicate::Grant, "grant", GRANT, Role::Admin),
     row(Predicate::Policy, "policy", POLICY, Role::Admin),
+    row(Predicate::Revocation, "revocation", REVOCATION, Role::Admin),
 ];
 
 const fn row(predicate: Predicate, name: &'static str, uri: &'static str, role: Role) -> Row {

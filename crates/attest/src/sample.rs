@@ -21,6 +21,7 @@ use crate::predicate::grant::{Action, Grant};
 use crate::predicate::policy::PolicyText;
 use crate::predicate::publication::Publication;
 use crate::predicate::reference::Reference;
+use crate::predicate::revocation::Revocation;
 use crate::predicate::tag::{Change, Tag};
 
 pub use scene::Scene;
@@ -292,6 +293,17 @@ pub fn grant() -> Grant {
     }
 }
 
+/// Somebody has left.
+pub fn revocation() -> Revocation {
+    Revocation {
+        issuer: "https://accounts.example.org".to_owned(),
+        subject: Some("jane@example.org".to_owned()),
+        at: time(50),
+        reason: "left".to_owned(),
+        actor: "admin".to_owned(),
+    }
+}
+
 /// The sample's statement of each kind.
 pub fn statement(predicate: Predicate) -> Statement {
     match predicate {
@@ -307,5 +319,6 @@ pub fn statement(predicate: Predicate) -> Statement {
         Predicate::Tag => crate::tag(&tag()),
         Predicate::Grant => crate::grant(&grant()),
         Predicate::Policy => crate::policy(&policy()),
+        Predicate::Revocation => crate::revocation(&revocation()),
     }
 }

@@ -115,6 +115,12 @@ impl Problem {
         self
     }
 
+    /// Leaves the next step to whoever asked another program.
+    pub(crate) fn no_hint(mut self) -> Problem {
+        self.hint = None;
+        self
+    }
+
     /// The registry protocol's answer.
     pub(crate) fn into_oci(self) -> Response {
         let detail = match &self.hint {

@@ -5,7 +5,8 @@
 //!                  ├─ log    C2SP tlog-tiles         store
 //!                  ├─ rekor  Rekor v2                tlog, store
 //!                  ├─ api    JSON, version 1         store, registry, attest
-//!                  └─ pages  HTML, no script         store
+//!                  ├─ pages  HTML, no script         store
+//!                  └─ sigstore  Fulcio, RFC 3161   sign, store
 //! listen ─ witness          C2SP tlog-witness       store
 //! ```
 //!
@@ -43,6 +44,8 @@ mod api;
 
 mod pages;
 
+mod sigstore;
+
 mod picture;
 
 mod readable;
@@ -57,6 +60,8 @@ use tokio::net::TcpListener;
 pub use record::ServerKeys;
 pub use rekor::LogWrites;
 pub use routes::{ROUTES, Route};
+pub use sigstore::config::{signing_config_at, trust_config_at};
+pub use sigstore::{IssuerKeys, KeysError, PendingKeys, Sigstore};
 pub use state::{Clock, Config, Random, ServeError, Settings};
 pub use witness::{WitnessConfig, serve_witness};
 

@@ -15,7 +15,7 @@ use crate::error::Problem;
 use crate::state::{Server, blocking};
 
 /// A tile never changes: a partial one of a size is the beginning of the next.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+pub(crate) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// `GET /log/checkpoint`
 pub(crate) async fn checkpoint(State(server): State<Arc<Server>>, method: Method, headers: HeaderMap) -> Response {

@@ -12,11 +12,17 @@ pub(crate) enum Surface {
     Oci,
     Log,
     Api,
+    Sigstore,
     Pages,
 }
 
-const SURFACES: [(Surface, &str); 4] =
-    [(Surface::Oci, "oci"), (Surface::Log, "log"), (Surface::Api, "api"), (Surface::Pages, "pages")];
+const SURFACES: [(Surface, &str); 5] = [
+    (Surface::Oci, "oci"),
+    (Surface::Log, "log"),
+    (Surface::Api, "api"),
+    (Surface::Sigstore, "sigstore"),
+    (Surface::Pages, "pages"),
+];
 
 /// Status classes 1xx to 5xx.
 const CLASSES: usize = 5;
@@ -32,6 +38,11 @@ pub(crate) struct Metrics {
 impl Surface {
     /// The surface that a path belongs to.
     pub(crate) fn of(path: &str) -> Surface {
+        const SIGSTORE: [&str; 5] =
+            ["/api/v2/signingCert", "/api/v2/trustBundle", "/api/v2/configuration", "/api/v1/timestamp", "/ct/"];
+        if SIGSTORE.iter().any(|begin| path.starts_with(begin)) {
+            return Surface::Sigstore;
+        }
         if path.starts_with("/api/v2/") {
             return Surface::Log;
         }
@@ -96,6 +107,10 @@ mod tests {
             ("/log", Surface::Pages),
             ("/log/checkpoint", Surface::Log),
             ("/api/v1/server", Surface::Api),
+            ("/api/v2/log/entries", Surface::Log),
+            ("/api/v2/signingCert", Surface::Sigstore),
+            ("/api/v1/timestamp/certchain", Surface::Sigstore),
+            ("/ct/v1/get-sth", Surface::Sigstore),
             ("/metrics", Surface::Api),
             ("/", Surface::Pages),
             ("/artifact/sha256:0", Surface::Pages),

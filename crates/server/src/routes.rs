@@ -13,7 +13,7 @@ use axum::routing::{any, get, post};
 
 use crate::metrics::Surface;
 use crate::state::Server;
-use crate::{api, log, oci, pages, rekor};
+use crate::{api, log, oci, pages, rekor, sigstore};
 
 /// One path.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,20 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/tokens", "admin of *", "API: tokens by their digests"),
     route("POST", "/api/v1/tokens", "admin of *", "API: makes a token"),
     route("DELETE", "/api/v1/tokens/{token}", "admin of *", "API: revokes a token, by digest or by name"),
+    route("GET", "/api/v1/signing_config.json", "reader", "Sigstore: where clients sign"),
+    route("GET", "/api/v1/trust_config.json", "reader", "Sigstore: where clients sign, and whom they trust"),
+    route("POST", "/api/v2/signingCert", "none", "Fulcio: a certificate for an identity token"),
+    route("GET", "/api/v2/trustBundle", "none", "Fulcio: the authority's certificates"),
+    route("GET", "/api/v2/configuration", "none", "Fulcio: whose tokens are taken"),
+    route("POST", "/api/v1/timestamp", "none", "RFC 3161: a time-stamp"),
+    route("GET", "/api/v1/timestamp/certchain", "none", "RFC 3161: the time-stamp authority's certificates"),
+    route("GET", "/ct/v1/get-sth", "reader", "RFC 6962: the head of the log of certificates"),
+    route("GET", "/ct/v1/get-sth-consistency", "reader", "RFC 6962: that one head continues another"),
+    route("GET", "/ct/v1/get-proof-by-hash", "reader", "RFC 6962: that a certificate is logged"),
+    route("GET", "/ct/v1/get-entries", "reader", "RFC 6962: logged certificates"),
+    route("GET", "/ct/v1/get-roots", "reader", "RFC 6962: the authority's anchor"),
+    route("GET", "/ct/checkpoint", "reader", "certificates: the log's newest checkpoint"),
+    route("GET", "/ct/tile/{*path}", "reader", "certificates: a tile or an entry bundle"),
     route("GET", "/healthz", "none", "whether statements can be taken"),
     route("GET", "/metrics", "reader", "counts in Prometheus' text format"),
     route("GET", "/", "reader", "page: newest artifacts and how far each came"),
@@ -102,6 +116,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v2/log/entries", post(rekor::create))
         .route("/api/v2/checkpoint", get(log::checkpoint))
         .route("/api/v2/tile/{*path}", get(log::tile))
+        .merge(sigstore::router())
         .merge(api_router())
         .route("/healthz", get(api::meta::health))
         .route("/metrics", get(api::meta::metrics))

@@ -24,6 +24,7 @@ use crate::error::Problem;
 use crate::metrics::Metrics;
 use crate::record::{HomeRecorder, ServerKeys};
 use crate::rekor::LogWrites;
+use crate::sigstore::{Revoked, Sigstore};
 
 /// As many subjects of a statement are asked for the repositories that they belong to.
 const SUBJECTS_LOOKED_AT: usize = 64;
@@ -42,6 +43,8 @@ pub struct Config {
     pub keys: ServerKeys,
     /// Choices of whoever runs the server.
     pub settings: Settings,
+    /// Certificates and times, if it issues such.
+    pub sigstore: Option<Sigstore>,
     /// The clock.
     pub clock: Clock,
     /// The source of tokens, upload names and the key of bearers.
@@ -85,13 +88,15 @@ pub(crate) struct Server {
     pub(crate) recorder: Arc<HomeRecorder>,
     pub(crate) bearer_key: BearerKey,
     pub(crate) metrics: Metrics,
+    pub(crate) sigstore: Option<Sigstore>,
+    pub(crate) revoked: Revoked,
     clock: Clock,
     random: Random,
 }
 
 impl Server {
     pub(crate) fn open(config: Config) -> Result<Server, ServeError> {
-        let Config { home, keys, settings, clock, random } = config;
+        let Config { home, keys, settings, sigstore, clock, random } = config;
         let recorder = Arc::new(HomeRecorder { home: home.clone(), keys, clock });
         let parts = registry::Parts {
             blobs: home.blobs().clone(),
@@ -108,7 +113,18 @@ impl Server {
         random(&mut key);
         let bearer_key = BearerKey::new(key);
         let metrics = Metrics::default();
-        Ok(Server { home, settings, registry, recorder, bearer_key, metrics, clock, random })
+        Ok(Server {
+            home,
+            settings,
+            registry,
+            recorder,
+            bearer_key,
+            metrics,
+            sigstore,
+            revoked: Revoked::default(),
+            clock,
+            random,
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -122,6 +122,22 @@ impl Issuer {
         }
     }
 
+    /// Returns the trust domain of SPIFFE; empty for other kinds.
+    pub fn trust_domain(&self) -> &str {
+        match &self.kind {
+            Kind::Spiffe(domain) => domain,
+            _ => "",
+        }
+    }
+
+    /// Returns scheme and host that subjects must have; empty for other kinds than URIs.
+    pub fn subject_domain(&self) -> &str {
+        match &self.kind {
+            Kind::Uri(domain) => domain,
+            _ => "",
+        }
+    }
+
     /// Finds whom a certificate is for. `pseudonyms` is the key of the hashes that stand in place of names.
     pub fn identify(&self, claims: &Claims, pseudonyms: &[u8]) -> Result<Identity, IdentityError> {
         if !self.allow.allows(claims) {

@@ -67,6 +67,19 @@ pub struct Trust {
     pub certified: Vec<CertifiedIdentity>,
     /// Who issues certificates and times. Its `logs` are empty: they are [`Trust::logs`].
     pub authorities: Authorities,
+    /// Whose certificates count no longer. They come from logged statements, and stand in no file.
+    pub revocations: Vec<Revocation>,
+}
+
+/// Certificates of somebody that count no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// URL of the issuer.
+    pub issuer: String,
+    /// The name in certificates; all of the issuer's if there is none.
+    pub subject: Option<String>,
+    /// From here on what they sign does not count.
+    pub at: Timestamp,
 }
 
 /// A signer: a key, its name, and what it may say.
@@ -159,6 +172,14 @@ pub enum TrustError {
         /// The time that was asked about.
         now: Timestamp,
     },
+    /// The certificates of somebody were revoked.
+    #[error("certificates of `{identity}` were revoked at {revoked_at}")]
+    CertificatesRevoked {
+        /// Who signed.
+        identity: String,
+        /// From when on they do not count.
+        revoked_at: Timestamp,
+    },
     /// The key was revoked.
     #[error("the key of `{identity}` was revoked at {revoked_at}")]
     Revoked {
@@ -223,6 +244,13 @@ fn check_time(
     }
 }
 
+impl Revocation {
+    /// Whether it is about a certificate's subject.
+    pub fn is_of(&self, subject: &Subject) -> bool {
+        self.issuer == subject.issuer && self.subject.as_deref().is_none_or(|name| name == subject.name.text())
+    }
+}
+
 impl LogIdentity {
     /// Returns the key under the log's name.
     ///
@@ -268,6 +296,10 @@ impl Trust {
         signed_at: Timestamp,
         now: Timestamp,
     ) -> Result<&CertifiedIdentity, TrustError> {
+        if let Some(revoked) = self.revocations.iter().find(|one| one.is_of(subject) && signed_at >= one.at) {
+            let identity = subject.name.text().chars().take(300).collect();
+            return Err(TrustError::CertificatesRevoked { identity, revoked_at: revoked.at });
+        }
         let mut failed = None;
         for identity in self.certified.iter().filter(|identity| identity.is(subject)) {
             match identity.check(signed_at).and_then(|()| identity.check(now)) {

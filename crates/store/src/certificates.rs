@@ -177,7 +177,7 @@ impl CertificateLog {
     /// `first`.
     pub fn entries(&self, first: u64, last: u64) -> Result<Vec<Entry>, CertificateLogError> {
         let count = usize::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(usize::MAX);
-        let leaves = self.reader().entries(first)?;
+        let leaves = self.reader().leaves(first)?;
         let entry = |(index, leaf): (u64, Vec<u8>)| {
             let path = self.path(&merkle::leaf_hash(&leaf));
             match self.read(&path)?.filter(|entry| entry.leaf == leaf && entry.index == index) {

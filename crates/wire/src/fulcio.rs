@@ -7,7 +7,6 @@
 //!  "publicKeyRequest":{"publicKey":{"algorithm":"ECDSA","content":"-----BEGIN PUBLIC KEY-----\n…"},"proofOfPossession":"MEUC…"}}
 //! {"certificateSigningRequest":"LS0tLS1CRUdJTi…"}
 //! {"signedCertificateEmbeddedSct":{"chain":{"certificates":["-----BEGIN CERTIFICATE-----\n…"]}}}
-//! {"code":3,"message":"…","details":[]}
 //! ```
 //!
 //! The token stands in the request, or in the header `Authorization: Bearer …`.
@@ -112,17 +111,6 @@ pub struct Issuer {
     pub issuer_type: String,
     /// Where subjects must be from; empty for others than `uri`.
     pub subject_domain: String,
-}
-
-/// An error as a gRPC gateway writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// gRPC's number: 3 invalid argument, 7 permission denied, 13 internal, 14 unavailable.
-    pub code: u32,
-    /// What is wrong.
-    pub message: String,
-    /// Always empty.
-    pub details: Vec<serde_json::Value>,
 }
 
 /// The request is none.

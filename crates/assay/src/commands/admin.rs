@@ -16,6 +16,7 @@ use crate::report::Report;
 use crate::session::{self, Session};
 
 pub(crate) mod accept;
+pub(crate) mod revoke;
 
 mod backup;
 
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     TrustedRoot(TrustedRootArgs),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
+    Revoke(revoke::RevokeArgs),
 }
 
 /// Check every file of the home, and every row of the ledger; write nothing
@@ -81,6 +83,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
         Command::TrustedRoot(_) => trusted_root(context),
         Command::Backup(args) => backup::back_up(args, context),
         Command::Restore(args) => backup::restore(args, context),
+        Command::Revoke(args) => revoke::run(args, context),
     }
 }
 

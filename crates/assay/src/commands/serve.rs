@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,11 +14,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::timestamp::Timestamp;
 
+use crate::authority;
 use crate::commands::{admin, log};
 use crate::context::Context;
 use crate::error::{Context as _, Failure, Result};
 use crate::keys::{self, KeyName};
 use crate::machine;
+use crate::remote::issuer_keys::Fetched;
 use crate::remote::witness;
 use crate::report::Report;
 use crate::session::{self, Session};
@@ -40,6 +43,9 @@ pub(crate) struct Args {
     /// A C2SP tlog-policy file: its witnesses with a URL are asked to cosign the log whenever it has grown
     #[arg(long, value_name = "FILE")]
     witnesses: Option<PathBuf>,
+    /// Whose identity tokens get certificates (default: $ASSAY_HOME/issuers.toml; without one nobody's)
+    #[arg(long, value_name = "FILE")]
+    issuers: Option<PathBuf>,
     /// The URL by which clients reach the server, if a proxy stands before it
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -61,20 +67,27 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Report> {
     }
     context.global.server = None;
     start_tracing(context.global.quiet);
+    let issuers = authority::issuers(&context.home, args.issuers.as_deref())?;
+    authority::prepare(context, &authority::url(args.public_url.as_deref(), args.listen))?;
     let mut session = Session::open(context)?;
     let Some(home) = session.local().cloned() else {
         return Err(
             Failure::new("held", "another server holds this directory").hint("stop it, or speak to it with --server")
         );
     };
-    let served = serve(&mut session, home, args);
+    let served = serve(&mut session, home, issuers, args);
     session.close()?;
     served?;
     Ok(Report::yes(json!({"stopped": true}), ""))
 }
 
 #[allow(clippy::print_stderr)]
-fn serve(session: &mut Session<'_>, home: store::home::Home, args: &Args) -> Result<()> {
+fn serve(
+    session: &mut Session<'_>,
+    home: store::home::Home,
+    issuers: Vec<sign::identity::Issuer>,
+    args: &Args,
+) -> Result<()> {
     let context = session.context();
     let quorum = args.witnesses.as_deref().map(log::read_policy).transpose()?;
     if keys::operator_token(&context.home).is_none() {
@@ -82,6 +95,13 @@ fn serve(session: &mut Session<'_>, home: store::home::Home, args: &Args) -> Res
         session::amend(context, || keys::write_operator_token(&context.home, &token))?;
         eprintln!("admin token (shown once): {token}");
     }
+    let named = issuers.iter().any(|issuer| !issuer.pseudonymous);
+    if named {
+        tracing::warn!(
+            "identities in certificates stay in the certificate log for ever: `pseudonymous = true` hides them"
+        );
+    }
+    let sigstore = authority::open(&context.home, &home, issuers, Arc::new(Fetched::new()?))?;
     let config = Config {
         home: home.clone(),
         keys: ServerKeys {
@@ -94,6 +114,7 @@ fn serve(session: &mut Session<'_>, home: store::home::Home, args: &Args) -> Res
             log_writes: args.log_writes,
             ..Settings::default()
         },
+        sigstore: Some(sigstore),
         clock,
         random,
     };

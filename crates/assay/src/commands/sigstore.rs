@@ -1,5 +1,7 @@
 //! `assay sigstore`
 
+mod config;
+
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -21,10 +23,13 @@ use crate::report::Report;
 /// The largest artifact that is read: it lies in memory while its signature is checked.
 const ARTIFACT_SIZE_MAX: u64 = 1 << 30;
 
-/// Verify Sigstore bundles that others made
+/// Verify Sigstore bundles that others made, and let others sign here
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     VerifyBundle(VerifyBundleArgs),
+    TrustedRoot(config::TrustedRootArgs),
+    SigningConfig(config::SigningConfigArgs),
+    TrustConfig(config::TrustConfigArgs),
 }
 
 /// Check a bundle (v0.3): who signed the artifact, when, and that a log holds it
@@ -59,9 +64,12 @@ pub(crate) struct VerifyBundleArgs {
     artifact: String,
 }
 
-pub(super) fn run(command: &Command, _context: &mut Context) -> Result<Report> {
+pub(super) fn run(command: &Command, context: &mut Context) -> Result<Report> {
     match command {
         Command::VerifyBundle(args) => verify_bundle(args),
+        Command::TrustedRoot(_) => config::trusted_root(context),
+        Command::SigningConfig(args) => config::signing_config(args, context),
+        Command::TrustConfig(args) => config::trust_config(args, context),
     }
 }
 
@@ -125,7 +133,7 @@ fn key(path: &Path) -> Result<SubjectKey> {
 }
 
 /// Reads a file whole, if it is not larger than the limit.
-fn read(path: &Path, size_max: u64) -> Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, size_max: u64) -> Result<Vec<u8>> {
     let doing = || format!("reading `{}`", path.display());
     let file = fs::File::open(path).context("read", doing())?;
     let mut bytes = Vec::new();

@@ -126,7 +126,8 @@ async fn add_bundle(call: &Call, value: Value) -> Result<Result<StatementRow, Di
     let json = value.to_string();
     let bundle =
         Bundle::parse(json.as_bytes()).map_err(|error| Problem::invalid(crate::error::chain(&error)).at("bundles"))?;
-    let attestation = attest::open(&bundle, server.trust(), server.now()).map_err(|e| Problem::statement(&e))?;
+    let trust = server.trust_with_revocations().await?;
+    let attestation = attest::open(&bundle, &trust, server.now()).map_err(|e| Problem::statement(&e))?;
     authorised(&attestation)?;
     let envelope = *attestation.statement().envelope();
     if OWN.contains(&attestation.statement().value().predicate_type.as_str()) {

@@ -197,7 +197,7 @@ fn marks(claim: &Claim) -> Vec<Mark> {
         Claim::Publication(publication) => vec![mark(publication.repository.clone(), "")],
         Claim::Tag(tag) => vec![mark(format!("{}:{}", tag.repository, tag.tag), "")],
         Claim::Grant(grant) => vec![mark(format!("{} for {}", grant.role, grant.name), "")],
-        Claim::Recipe(_) | Claim::Reference(_) | Claim::Policy(_) | Claim::Other => Vec::new(),
+        Claim::Recipe(_) | Claim::Reference(_) | Claim::Policy(_) | Claim::Revocation(_) | Claim::Other => Vec::new(),
     }
 }
 

@@ -203,6 +203,7 @@ impl Bench {
             keys: ServerKeys { publisher: self.cast.key("publisher"), admin: Some(self.cast.key("admin")) },
             settings: self.settings.clone(),
             clock: self.clock,
+            sigstore: None,
             random: numbered,
         };
         let (stop, stopped) = oneshot::channel::<()>();

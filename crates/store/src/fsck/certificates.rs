@@ -47,7 +47,7 @@ pub(super) fn check(target: &Target, report: &mut Report) -> Result<(), FsckErro
 fn check_leaves(reader: &Reader, directory: &Path, found: &BTreeSet<PathBuf>, report: &mut Report) {
     let mut first = 0;
     while first < reader.size() {
-        let Ok(leaves) = reader.entries(first) else { return };
+        let Ok(leaves) = reader.leaves(first) else { return };
         if leaves.is_empty() {
             return;
         }

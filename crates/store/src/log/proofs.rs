@@ -30,8 +30,8 @@ impl Reader {
         Ok(Tiles::new(size, &mut |path| self.read_tile(path)).consistency_proof(old)?)
     }
 
-    /// Returns entries from `first` on, to the end of their entry bundle at most: 1 to 256; none beyond the end.
-    pub fn entries(&self, first: u64) -> Result<Vec<Vec<u8>>, LogError> {
+    /// Returns leaves from `first` on, to the end of their entry bundle at most: 1 to 256; none beyond the end.
+    pub fn leaves(&self, first: u64) -> Result<Vec<Vec<u8>>, LogError> {
         let bundle = Tiles::new(self.size(), &mut |path| self.read_tile(path)).bundle(first / WIDTH)?;
         Ok(bundle.into_iter().skip((first % WIDTH) as usize).collect())
     }
