@@ -13,6 +13,8 @@ use attest::predicate::{Predicate, TABLE};
 use attest::sample::{self, Scene};
 use wire::digest::Digest;
 
+#[path = "issuing.rs"]
+mod issuing;
 #[path = "lock_files.rs"]
 mod lock_files;
 
@@ -35,6 +37,11 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "trust", seeds: trusts, run: trust },
     Target { name: "certificate", seeds: certificates, run: certificate },
     Target { name: "stamp", seeds: stamps, run: stamp },
+    Target { name: "token", seeds: issuing::tokens, run: issuing::token },
+    Target { name: "key-set", seeds: issuing::key_sets, run: issuing::key_set },
+    Target { name: "certificate-request", seeds: issuing::requests, run: issuing::request },
+    Target { name: "signing-request", seeds: issuing::signing_requests, run: issuing::signing_request },
+    Target { name: "timestamp-request", seeds: issuing::queries, run: issuing::query },
     Target { name: "rekor-entry", seeds: log_entries, run: rekor_entry },
     Target { name: "rekor-request", seeds: rekor_requests, run: rekor_request },
     Target { name: "index-entry", seeds: index_entries, run: index_entry },

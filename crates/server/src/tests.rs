@@ -10,6 +10,7 @@ mod dashboard;
 mod keyless;
 mod manifests;
 mod rekor;
+mod sigstore;
 mod tools;
 mod uploads;
 mod witness;

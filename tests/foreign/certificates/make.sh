@@ -3,6 +3,7 @@
 #
 # A line each: NAME ISSUER BASE64. Keys are thrown away; `make.sh` needs no network. Valid from 2026-01-01 to 2046.
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -62,3 +63,6 @@ make short-root self short 'basicConstraints=critical,CA:true,pathlen:0' "$sign"
 make long-middle short-root middle "$ca" "$sign"
 make leaf-too-long long-middle leaf "$use" "$code"
 make leaf-of-short short-root leaf "$use" "$code"
+
+# A request for a certificate, without name and attributes; its key is thrown away.
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj / -out "$here/request.pem"

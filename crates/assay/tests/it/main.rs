@@ -40,3 +40,5 @@ mod sigstore;
 mod backup;
 
 mod lint;
+
+mod private_sigstore;

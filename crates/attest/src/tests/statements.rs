@@ -31,6 +31,7 @@ fn every_noun_goes_there_and_back() {
         Predicate::Tag => Claim::Tag(sample::tag()),
         Predicate::Grant => Claim::Grant(sample::grant()),
         Predicate::Policy => Claim::Policy(sample::policy()),
+        Predicate::Revocation => Claim::Revocation(sample::revocation()),
     };
     for predicate in all() {
         let statement = sample::statement(predicate);

@@ -24,7 +24,7 @@ use wire::oci_image::{Descriptor, Manifest};
 use wire::timestamp::Timestamp;
 
 use super::client::{Answer, send};
-use crate::{Clock, Config, ServerKeys, Settings, serve};
+use crate::{Clock, Config, ServerKeys, Settings, Sigstore, serve};
 
 /// The tests' clock.
 pub(super) fn now() -> Timestamp {
@@ -119,6 +119,9 @@ impl Cast {
     }
 }
 
+/// Opens a Sigstore in a home.
+pub(super) type Opener = Arc<dyn Fn(&Home) -> Sigstore + Send + Sync>;
+
 /// A running server.
 pub(super) struct Bench {
     pub(super) address: String,
@@ -128,6 +131,7 @@ pub(super) struct Bench {
     options: Options,
     settings: Settings,
     clock: Clock,
+    sigstore: Option<Opener>,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
 }
@@ -153,6 +157,21 @@ impl Bench {
     /// The same with another clock, in front of which nobody's tokens were given later than [`now`].
     pub(super) async fn at(cast: Arc<Cast>, origin: &'static str, settings: Settings, clock: Clock) -> Bench {
         let mut bench = Bench::stopped(cast, origin, settings, clock).await;
+        bench.give_tokens().await;
+        bench.start().await;
+        bench
+    }
+
+    /// The same with a Sigstore.
+    pub(super) async fn issuing(cast: Arc<Cast>, settings: Settings, sigstore: Opener) -> Bench {
+        let mut bench = Bench::stopped(cast, "example.org/log", settings, now).await;
+        bench.sigstore = Some(sigstore);
+        bench.give_tokens().await;
+        bench.start().await;
+        bench
+    }
+
+    async fn give_tokens(&self) {
         let grants = TOKENS.iter().map(|(token, role, pattern)| {
             let grant = Grant {
                 token: Digest::of(token.as_bytes()),
@@ -163,11 +182,9 @@ impl Bench {
                 actor: "bench".to_owned(),
                 at: now(),
             };
-            bench.cast.sign(&attest::grant(&grant), "admin")
+            self.cast.sign(&attest::grant(&grant), "admin")
         });
-        bench.home.append(grants.collect(), now()).await.expect("logged");
-        bench.start().await;
-        bench
+        self.home.append(grants.collect(), now()).await.expect("logged");
     }
 
     /// One whose log has no entries, and which knows no tokens.
@@ -192,7 +209,8 @@ impl Bench {
         };
         Home::create(&scratch.0.join("data"), &options, new).await.expect("created");
         let home = Home::open(&scratch.0.join("data"), &options).await.expect("opened");
-        Bench { address: String::new(), cast, home, scratch, options, settings, clock, stop: None, serving: None }
+        let (address, sigstore) = (String::new(), None);
+        Bench { address, cast, home, scratch, options, settings, clock, sigstore, stop: None, serving: None }
     }
 
     async fn start(&mut self) {
@@ -203,7 +221,7 @@ impl Bench {
             keys: ServerKeys { publisher: self.cast.key("publisher"), admin: Some(self.cast.key("admin")) },
             settings: self.settings.clone(),
             clock: self.clock,
-            sigstore: None,
+            sigstore: self.sigstore.as_ref().map(|open| open(&self.home)),
             random: numbered,
         };
         let (stop, stopped) = oneshot::channel::<()>();

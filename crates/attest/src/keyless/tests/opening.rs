@@ -1,7 +1,7 @@
 //! A certificate's bundle opened against a trust root of ours.
 
 use sign::PublicKey;
-use sign::trust::{CertifiedIdentity, LogIdentity, Pattern, Role, SubjectRule, Trust, TrustError};
+use sign::trust::{CertifiedIdentity, LogIdentity, Pattern, Revocation, Role, SubjectRule, Trust, TrustError};
 
 use super::*;
 use crate::open::{OpenError, VerifyError, open};
@@ -84,6 +84,26 @@ fn a_change_of_any_part_of_the_trust_root_is_refused() {
         refused(|trust| trust.certified.clear()),
         OpenError::Verify(VerifyError::Trust { source: TrustError::UnknownSubject { .. }, .. })
     ));
+}
+
+/// What was signed before a revocation counts; of that subject, or of the whole issuer.
+#[test]
+fn a_revocation_counts_from_its_time_on() {
+    let issuer = "https://token.actions.githubusercontent.com";
+    let check = |issuer: &str, subject: Option<&str>, at: &str| {
+        let mut trust = trust();
+        let (issuer, subject) = (issuer.to_owned(), subject.map(str::to_owned));
+        trust.revocations = vec![Revocation { issuer, subject, at: time(at) }];
+        open(&bundle("conda-attestation"), &trust, now()).map(drop)
+    };
+    let (signed, after) = ("2025-09-01T12:13:59Z", "2025-09-01T12:14:00Z");
+    for subject in [Some(SUBJECT), None] {
+        let refused = check(issuer, subject, signed).expect_err("revoked when it signed");
+        assert!(all(&refused).contains("were revoked at 2025-09-01T12:13:59Z"), "{}", all(&refused));
+        check(issuer, subject, after).expect("signed before");
+    }
+    check("https://other.example.org", None, signed).expect("another issuer's");
+    check(issuer, Some(&SUBJECT[1..]), signed).expect("somebody else's");
 }
 
 #[test]
