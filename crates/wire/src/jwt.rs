@@ -140,7 +140,7 @@ impl Token {
         let header = serde_json::from_slice(&decode(header)?).map_err(|_| TokenFormError::Form("head of the token"))?;
         let claims =
             serde_json::from_slice(&decode(claims)?).map_err(|_| TokenFormError::Form("claims of the token"))?;
-        let signed = text[..text.len() - signature.len() - 1].as_bytes().to_vec();
+        let signed = text.as_bytes()[..text.len() - signature.len() - 1].to_vec();
         Ok(Token { header, claims, signed, signature: decode(signature)? })
     }
 

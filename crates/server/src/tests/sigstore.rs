@@ -431,3 +431,89 @@ async fn clients_are_told_where_and_whom() {
     bench.ask("", "GET /ct/v1/get-sth").await.is(200);
     none.ask("", "GET /ct/v1/get-sth").await.is(401);
 }
+
+/// What somebody with a certificate of ours states goes the way of every statement: signed, stamped and logged here,
+/// published elsewhere, found again after the ledger was made anew, and counted by a gate; not after a revocation.
+#[tokio::test]
+async fn a_certificates_statement_is_evidence() {
+    use attest::predicate::Predicate;
+    use model::verdict::{Outcome, Subject};
+    use sign::trust::{CertifiedIdentity, Role, SubjectRule};
+    use wire::dsse::{self, IN_TOTO};
+    use wire::sigstore_bundle::Bundle;
+
+    let instance = Instance::new();
+    let cast = Arc::new(Cast::trusting(|trust| {
+        instance.trust(trust);
+        trust.certified.push(CertifiedIdentity {
+            name: "jane".to_owned(),
+            issuer: ISSUER.to_owned(),
+            subject: SubjectRule::Exact("jane@example.org".to_owned()),
+            roles: vec![Role::Tester],
+            valid_from: now().plus_s(-60),
+            valid_until: None,
+            revoked_at: None,
+        });
+    }));
+    let opener = Arc::clone(&instance);
+    let here =
+        Bench::issuing(Arc::clone(&cast), Settings::default(), Arc::new(move |home: &Home| opener.open(home))).await;
+    let there = Bench::with(cast, "example.org/other", Settings::default()).await;
+
+    let key = new_key();
+    let issued = certificate(&ask(&here, &request(&instance.token(|_| {}), &key, "jane@example.org")).await.is(200));
+    let payload = attest::sample::statement(Predicate::Test).to_json();
+    let signature = key.sign(&dsse::pae(IN_TOTO, &payload));
+    let query = ("Content-Type", "application/timestamp-query");
+    let stamp =
+        here.send("", "POST /api/v1/timestamp", &[query], Some(&timestamp_query(&signature))).await.is(201).body;
+    let envelope = json!({"payload": base64::encode(&payload), "payloadType": IN_TOTO,
+        "signatures": [{"sig": base64::encode(&signature)}]});
+    let der = base64::encode(issued.der());
+    let verifier = json!({"keyDetails": "PKIX_ECDSA_P256_SHA_256", "x509Certificate": {"rawBytes": der}});
+    let entry = json!({"dsseRequestV002": {"envelope": envelope, "verifiers": [verifier]}}).to_string();
+    let entry = here.send("", "POST /api/v2/log/entries", &[], Some(entry.as_bytes())).await.is(201).json();
+    let bundle = json!({
+        "mediaType": wire::sigstore_bundle::MEDIA_TYPE,
+        "verificationMaterial": {
+            "certificate": {"rawBytes": der},
+            "tlogEntries": [entry],
+            "timestampVerificationData": {"rfc3161Timestamps": [{"signedTimestamp": base64::encode(&stamp)}]},
+        },
+        "dsseEnvelope": envelope,
+    })
+    .to_string();
+
+    let post = "POST /api/v1/statements?repository=greeter";
+    let added = there.send("publisher", post, &[], Some(bundle.as_bytes())).await.is(201).json();
+    let stated = added["statements"][0].clone();
+    assert_eq!((&stated["signer"], &stated["name"]), (&json!("jane"), &json!("test")));
+    there.home.reindex().await.expect("made again");
+    let greeter = attest::sample::digest("greeter");
+    let about = there.ask("reader", &format!("GET /api/v1/statements?digest={greeter}")).await.is(200).json();
+    let found = Bundle::parse(about["statements"][0]["bundle"].to_string().as_bytes()).expect("a bundle");
+
+    let rules = "version = 1\nname = \"x\"\n[[rules]]\nrule = \"logged\"\n[[rules]]\nrule = \"tests-passed\"\nsuites = [\"unit\"]\n";
+    let policy = policy::Policy::parse("x.toml", rules).expect("a policy");
+    let judge = |attestations: Vec<attest::Attestation>| {
+        let subject = Subject { name: "greeter".to_owned(), digests: vec![greeter] };
+        let evidence = policy::Evidence { subject, attestations, live: None, refused: Vec::new() };
+        policy::gate(&policy, &evidence, "production", now()).result
+    };
+    let opened = attest::open(&found, there.home.trust(), now()).expect("verifies");
+    assert_eq!(judge(vec![opened]), Outcome::Pass);
+    assert_eq!(judge(Vec::new()), Outcome::Unknown);
+
+    // Revoked there, the same bundle is taken no more.
+    let revocation = attest::predicate::revocation::Revocation {
+        issuer: ISSUER.to_owned(),
+        subject: None,
+        at: now(),
+        reason: "the issuer was broken into".to_owned(),
+        actor: "ada".to_owned(),
+    };
+    let revocation = there.cast.sign(&attest::revocation(&revocation), "admin");
+    let revocation = serde_json::to_vec(&revocation).expect("JSON");
+    there.send("publisher", "POST /api/v1/statements", &[], Some(&revocation)).await.is(201);
+    there.send("publisher", post, &[], Some(bundle.as_bytes())).await.is(422).says("were revoked at");
+}

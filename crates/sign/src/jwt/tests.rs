@@ -29,11 +29,13 @@ fn claims() -> Value {
         "run": 7, "is": true, "kubernetes.io": {"namespace": "default", "serviceaccount": {"name": "builder"}}})
 }
 
+type Signs = dyn Fn(&[u8]) -> Vec<u8>;
+
 /// An issuer's key for one algorithm.
 struct Key {
     alg: &'static str,
     jwk: Value,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Box<Signs>,
 }
 
 fn ec(alg: &'static str, crv: &str, signing: &'static signature::EcdsaSigningAlgorithm) -> Key {
