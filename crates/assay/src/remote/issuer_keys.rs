@@ -111,7 +111,7 @@ impl Fetched {
                 self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(issuer.url.clone(), known);
                 Ok(keys)
             }
-            Err(error) => match known.filter(|known| known.at.elapsed() < STALE) {
+            Err(error) => match known.filter(|known| is_usable(known.at.elapsed())) {
                 Some(known) => {
                     tracing::warn!(issuer = issuer.url, %error, "the keys of an issuer are those of the last time");
                     Ok(known.keys)
@@ -157,14 +157,20 @@ impl Fetched {
     }
 }
 
-/// Whether keys that are known will do: young enough, and, for a token whose key they lack, not those that lack it unless
-/// they were asked for a moment ago.
+/// Whether keys that are known will do.
 fn is_good(known: &Known, without: Option<&Arc<JwkSet>>) -> bool {
-    let age = known.at.elapsed();
-    match without {
-        Some(without) if Arc::ptr_eq(without, &known.keys) => age < AGAIN,
-        _ => age < FRESH,
-    }
+    let lacking = without.is_some_and(|without| Arc::ptr_eq(without, &known.keys));
+    is_young(known.at.elapsed(), lacking)
+}
+
+/// Whether keys of that age are believed without asking; those that lack a token's key, only for a moment.
+fn is_young(age: Duration, lacking: bool) -> bool {
+    age < if lacking { AGAIN } else { FRESH }
+}
+
+/// Whether keys of that age are believed while their issuer is away.
+fn is_usable(age: Duration) -> bool {
+    age < STALE
 }
 
 impl IssuerKeys for Fetched {
@@ -172,3 +178,6 @@ impl IssuerKeys for Fetched {
         Box::pin(async move { self.find(issuer, without).await.map_err(|error| Box::new(error) as KeysError) })
     }
 }
+
+#[cfg(test)]
+mod tests;
