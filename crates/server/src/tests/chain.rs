@@ -190,7 +190,7 @@ async fn questions_about_the_chain() {
     assert_eq!(server["caller"], json!({"name": "reader", "may": ["read"]}));
     assert!(server["log_key"].as_str().is_some_and(|key| key.starts_with("example.org/log+")), "{server}");
     bench.ask("", "GET /healthz").await.is(200).says("\"ok\"");
-    bench.ask("reader", "GET /metrics").await.is(200).says("assay_statements_total 9");
+    bench.ask("reader", "GET /metrics").await.is(200).says("assay_statements_total 10");
 }
 
 #[tokio::test]
