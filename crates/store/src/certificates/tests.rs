@@ -146,6 +146,8 @@ async fn each_step_may_fail() {
                         acknowledged.extend(append(&log, number).ok().map(|index| (number, index)));
                     }
                 }
+                // Killed, but for the database: this process cannot leave its connections without closing them.
+                let _left = home.ledger().close().await;
                 drop(home);
             }
             check_after(&sample, &acknowledged).await;
