@@ -27,7 +27,7 @@ use crate::certificates;
 use crate::durable::{self, Disk, Faults, FileError};
 use crate::ledger::{Ledger, LedgerError, Sources, StatementRow, blocking};
 use crate::lock::{Lock, LockError};
-use crate::log::{FollowError, Followed, Log, LogError, NewLog, Newer, Reader};
+use crate::log::{Log, LogError, NewLog, Newer, Reader, RecoverError, Recovered};
 use crate::seal::{Change, Root};
 use crate::trees::{Trees, TreesError};
 
@@ -187,7 +187,7 @@ pub enum HomeError {
     Log(#[from] LogError),
     /// Another copy of the log, whose entries were to be taken over.
     #[error(transparent)]
-    Follow(#[from] FollowError),
+    Recover(#[from] RecoverError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -284,21 +284,21 @@ impl Home {
 
     /// Takes over the entries, with their envelopes, that another copy of the same log has and this one lost; the ledger
     /// follows. See [`Log::follow`].
-    pub async fn follow(&self, mut newer: Box<dyn Newer + Send>) -> Result<Followed, HomeError> {
+    pub async fn recover(&self, mut newer: Box<dyn Newer + Send>) -> Result<Recovered, HomeError> {
         let _committing = self.inner.committing.lock().await;
         if self.lock().is_none() {
             return Err(self.closed());
         }
         let home = self.clone();
-        let followed = blocking(move || {
+        let recovered = blocking(move || {
             let blobs = home.blobs();
-            home.inner.log.follow(&mut *newer, &mut |digest, bytes| {
+            home.inner.log.recover(&mut *newer, &mut |digest, bytes| {
                 blobs.put(&mut &bytes[..], Some(digest), wire::dsse::SIZE_MAX as u64).map(drop).map_err(Into::into)
             })
         })
         .await?;
         self.inner.ledger.catch_up(&self.inner.sources).await?;
-        Ok(followed)
+        Ok(recovered)
     }
 
     /// Keeps a checkpoint with cosignatures; see [`Log::keep_cosigned`].

@@ -45,14 +45,14 @@ use wire::timestamp::Timestamp;
 use crate::durable::{self, Batch, Disk, FileError};
 
 mod cosigned;
-mod follow;
 mod heads;
 mod proofs;
 mod read;
+mod recover;
 
-pub use follow::{Cause, FollowError, Followed, Keep, Newer, SourceError};
 pub use heads::{HeadRefused, Heads};
 pub use read::{LoggedContent, LoggedEntry, Reader};
+pub use recover::{Cause, Keep, Newer, RecoverError, Recovered, SourceError};
 
 pub(crate) use read::read_tile;
 

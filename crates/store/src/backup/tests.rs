@@ -7,7 +7,7 @@ use wire::dsse::Envelope;
 use super::*;
 use crate::durable::Fault;
 use crate::home::{Home, HomeError, Options};
-use crate::log::{FollowError, HeadRefused, Newer, SourceError};
+use crate::log::{HeadRefused, Newer, RecoverError, SourceError};
 use crate::sample::{Sample, Witness, copy_tree as copy_directory, now};
 
 fn quiet(_: &str) {}
@@ -153,8 +153,8 @@ async fn an_old_backup_refuses_to_sign_until_the_newer_entries_are_taken_over() 
         panic!("{error}");
     };
     let copy = Copy::at(&case.at("mirror")).expect("a home");
-    let followed = home.follow(Box::new(copy.clone())).await.expect("taken over");
-    assert_eq!((followed.before, followed.size, followed.refused.is_none()), (400, 800, true));
+    let recovered = home.recover(Box::new(copy.clone())).await.expect("taken over");
+    assert_eq!((recovered.before, recovered.size, recovered.refused.is_none()), (400, 800, true));
     take_missing(&home, &copy).expect("taken");
     home.append(vec![case.sample.unique(999)], now()).await.expect("it is the newest copy again");
     assert_eq!(home.log().size(), 802);
@@ -163,8 +163,8 @@ async fn an_old_backup_refuses_to_sign_until_the_newer_entries_are_taken_over() 
     assert_eq!(crate::fsck::fsck(&case.sample.fsck_target()).await.expect("checked"), []);
 
     let home = case.sample.open().await;
-    let error = home.follow(Box::new(copy)).await.expect_err("nothing to take over");
-    assert!(matches!(error, HomeError::Follow(FollowError::Older { there: 800, here: 802 })), "{error}");
+    let error = home.recover(Box::new(copy)).await.expect_err("nothing to take over");
+    assert!(matches!(error, HomeError::Recover(RecoverError::Older { there: 800, here: 802 })), "{error}");
     home.close().await.expect("closed");
 }
 
@@ -182,8 +182,8 @@ async fn another_history_is_not_taken_over() {
     let home = case.sample.open().await;
     let before = home.log().checkpoint();
     let copy = Copy::at(&case.at("fork")).expect("a home");
-    let error = home.follow(Box::new(copy)).await.expect_err("refused");
-    assert!(matches!(error, HomeError::Follow(FollowError::Diverged { size: 700, .. })), "{error}");
+    let error = home.recover(Box::new(copy)).await.expect_err("refused");
+    assert!(matches!(error, HomeError::Recover(RecoverError::Diverged { size: 700, .. })), "{error}");
     assert_eq!(home.log().checkpoint(), before);
     home.close().await.expect("closed");
     assert_eq!(crate::fsck::fsck(&case.sample.fsck_target()).await.expect("checked"), []);
@@ -249,11 +249,11 @@ async fn nothing_that_another_copy_answers_is_trusted() {
     let before = home.log().checkpoint();
     for lie in [Lie::Checkpoint, Lie::Tile, Lie::Blob, Lie::NoBlob, Lie::SecondAnswer, Lie::Endless] {
         let liar = Liar { copy: copy.clone(), calls: 0, lie };
-        let error = home.follow(Box::new(liar)).await.expect_err("refused");
-        assert!(matches!(error, HomeError::Follow(_)), "{lie:?}: {error}");
+        let error = home.recover(Box::new(liar)).await.expect_err("refused");
+        assert!(matches!(error, HomeError::Recover(_)), "{lie:?}: {error}");
         assert_eq!(home.log().checkpoint(), before, "{lie:?}");
     }
-    home.follow(Box::new(copy)).await.expect("the truth is taken");
+    home.recover(Box::new(copy)).await.expect("the truth is taken");
     home.close().await.expect("closed");
     Witness::default().check(&case.sample, &[]);
 }
@@ -467,7 +467,7 @@ async fn every_step_of_taking_over_may_fail() {
             let home = Home::open(&case.sample.data(), &options).await.expect("opened");
             seen.store(0, Ordering::SeqCst);
             armed.store(step, Ordering::SeqCst);
-            let outcome = home.follow(Box::new(copy.clone())).await;
+            let outcome = home.recover(Box::new(copy.clone())).await;
             armed.store(usize::MAX, Ordering::SeqCst);
             if seen.load(Ordering::SeqCst) <= step {
                 outcome.expect("nothing failed");
@@ -475,10 +475,10 @@ async fn every_step_of_taking_over_may_fail() {
                 home.close().await.expect("closed");
                 break;
             }
-            match home.follow(Box::new(copy.clone())).await {
-                Ok(followed) => assert_eq!(followed.size, 258, "{fault:?} {step}"),
-                // The head was replaced, and what followed has been done by opening the log again.
-                Err(HomeError::Follow(FollowError::Older { there: 258, here: 258 })) => {}
+            match home.recover(Box::new(copy.clone())).await {
+                Ok(recovered) => assert_eq!(recovered.size, 258, "{fault:?} {step}"),
+                // The head was replaced, and what recovered has been done by opening the log again.
+                Err(HomeError::Recover(RecoverError::Older { there: 258, here: 258 })) => {}
                 Err(error) => panic!("{fault:?} {step}: {error}"),
             }
             home.close().await.expect("closed");

@@ -117,29 +117,29 @@ pub(super) fn recover(args: &RecoverArgs, context: &Context) -> Result<Report> {
     let session = Session::open(context)?;
     let outcome = super::local(&session, "recovering the log").and_then(|home| {
         context.progress.doing("comparing the two copies of the log");
-        let followed = context
+        let recovered = context
             .runtime
-            .block_on(home.follow(newer))
+            .block_on(home.recover(newer))
             .map_err(|error| session::of_home("recovering the log", error))?;
         let taken = copy.as_ref().map(|copy| backup::take_missing(home, copy)).transpose();
-        Ok((followed, taken.map_err(|error| of_backup("copying blobs and trees", error))?.unwrap_or_default()))
+        Ok((recovered, taken.map_err(|error| of_backup("copying blobs and trees", error))?.unwrap_or_default()))
     });
     session.close()?;
-    let (followed, taken) = outcome?;
+    let (recovered, taken) = outcome?;
     let mut text =
-        format!("took over {} log entries: there are {} now", followed.size - followed.before, followed.size);
+        format!("took over {} log entries: there are {} now", recovered.size - recovered.before, recovered.size);
     if taken.blobs.copied + taken.trees.copied > 0 {
         text.push_str(&format!(
             ", and {} blobs and {} trees that were missing",
             taken.blobs.copied, taken.trees.copied
         ));
     }
-    let refused = followed.refused.as_ref().map(ToString::to_string);
+    let refused = recovered.refused.as_ref().map(ToString::to_string);
     match &refused {
         None => text.push_str("\nthis is the newest copy of the log, and signs again"),
         Some(refused) => text.push_str(&format!("\nit still refuses to sign: {refused}")),
     }
-    let json = json!({"before": followed.before, "size": followed.size, "refuses": refused, "damaged": taken.damaged,
+    let json = json!({"before": recovered.before, "size": recovered.size, "refuses": refused, "damaged": taken.damaged,
         "blobs": taken.blobs.copied, "trees": taken.trees.copied});
     Ok(Report::of(refused.is_none() && taken.damaged.is_empty(), json, text))
 }

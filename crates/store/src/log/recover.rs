@@ -44,7 +44,7 @@ pub struct SourceError(pub String);
 
 /// What was taken over.
 #[derive(Debug)]
-pub struct Followed {
+pub struct Recovered {
     /// Entries that were here before.
     pub before: u64,
     /// Entries that are here now.
@@ -55,7 +55,7 @@ pub struct Followed {
 
 /// Why nothing was taken over.
 #[derive(Debug, thiserror::Error)]
-pub enum FollowError {
+pub enum RecoverError {
     /// The other copy can't be read.
     #[error("reading the other copy of the log")]
     Source(#[from] SourceError),
@@ -114,7 +114,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 impl Log {
     /// Takes over what `newer` has more than this directory; `keep` makes an envelope durable as a blob. The caller holds
     /// the lock of the data directory.
-    pub fn follow(&self, newer: &mut dyn Newer, keep: Keep<'_>) -> Result<Followed, FollowError> {
+    pub fn recover(&self, newer: &mut dyn Newer, keep: Keep<'_>) -> Result<Recovered, RecoverError> {
         let mut state = self.state();
         // What was begun here is finished first; that the head outside is newer is why we are asked.
         match self.load(&mut state) {
@@ -123,9 +123,9 @@ impl Log {
         }
         let (_, ours) = self.reader().read_checkpoint("head")?;
         let text = newer.checkpoint()?;
-        let theirs = Checkpoint::open(&text, self.reader().note_key()).map_err(FollowError::Checkpoint)?;
+        let theirs = Checkpoint::open(&text, self.reader().note_key()).map_err(RecoverError::Checkpoint)?;
         if theirs.size < ours.size || (theirs.size == ours.size && theirs.root == ours.root) {
-            return Err(FollowError::Older { there: theirs.size, here: ours.size });
+            return Err(RecoverError::Older { there: theirs.size, here: ours.size });
         }
         let mut bundles = Bundles { log: self, newer, ours: ours.size, theirs: theirs.size, seen: BTreeMap::new() };
         bundles.check(&theirs)?;
@@ -140,7 +140,7 @@ impl Log {
             Err(LogError::Refused(refused)) => Some(refused),
             Err(error) => return Err(error.into()),
         };
-        Ok(Followed { before: ours.size, size: theirs.size, refused })
+        Ok(Recovered { before: ours.size, size: theirs.size, refused })
     }
 }
 
@@ -169,8 +169,8 @@ impl Bundles<'_> {
     }
 
     /// Computes their root from our entries and theirs, and checks that the bundle in which ours end begins with ours.
-    fn check(&mut self, theirs: &Checkpoint) -> Result<(), FollowError> {
-        let diverged = |source: Cause| FollowError::Diverged { size: theirs.size, source };
+    fn check(&mut self, theirs: &Checkpoint) -> Result<(), RecoverError> {
+        let diverged = |source: Cause| RecoverError::Diverged { size: theirs.size, source };
         if !self.ours.is_multiple_of(WIDTH) {
             let (first, width) = (self.first(), self.ours % WIDTH);
             let wanted = TilePath::entries(first, self.ours).expect("below the size");
@@ -208,28 +208,28 @@ impl Bundles<'_> {
         }
     }
 
-    fn keep_envelopes(&mut self, keep: Keep<'_>) -> Result<(), FollowError> {
+    fn keep_envelopes(&mut self, keep: Keep<'_>) -> Result<(), RecoverError> {
         for bundle in self.first()..self.count() {
             let bytes = self.fetch(bundle)?;
             let entries = parse_bundle(&bytes, self.path(bundle).width());
-            let entries = entries.map_err(|_| FollowError::Index { index: bundle * WIDTH })?;
+            let entries = entries.map_err(|_| RecoverError::Index { index: bundle * WIDTH })?;
             for (index, entry) in (bundle * WIDTH..).zip(&entries).filter(|(index, _)| *index >= self.ours) {
                 if !IndexEntry::is_one(entry) {
                     continue;
                 }
                 // An entry that came without what was signed has no envelope.
-                let Some(digest) = IndexEntry::parse(entry).map_err(|_| FollowError::Index { index })?.envelope else {
+                let Some(digest) = IndexEntry::parse(entry).map_err(|_| RecoverError::Index { index })?.envelope else {
                     continue;
                 };
                 let blob = self.newer.blob(&digest)?;
-                keep(&digest, &blob).map_err(|source| FollowError::Envelope { digest, source })?;
+                keep(&digest, &blob).map_err(|source| RecoverError::Envelope { digest, source })?;
             }
         }
         Ok(())
     }
 
     /// Writes entry bundles and hash tiles that are not here.
-    fn write(&mut self, theirs: &Checkpoint) -> Result<(), FollowError> {
+    fn write(&mut self, theirs: &Checkpoint) -> Result<(), RecoverError> {
         let disk = &self.log.inner.disk;
         let mut batch = Batch::new(disk);
         for (position, bundle) in (self.first()..self.count()).enumerate() {
@@ -261,7 +261,7 @@ impl Bundles<'_> {
     }
 
     /// Removes the partial tiles in which ours ended. While our head counts, they are cut out of what has just been written.
-    fn remove_superseded(&self) -> Result<(), FollowError> {
+    fn remove_superseded(&self) -> Result<(), RecoverError> {
         for narrow in TilePath::edge(self.ours) {
             let wide = match narrow.level() {
                 Some(level) => TilePath::hashes(level, narrow.index(), self.theirs),
