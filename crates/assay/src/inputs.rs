@@ -52,6 +52,7 @@ impl StoreInputs {
             TreeSource::Held { digest, executable } => Source::File { path: self.blobs.path(&digest), executable },
             TreeSource::Bytes { bytes, executable } => Source::Bytes { bytes, executable },
             TreeSource::Link(target) => Source::Link { target },
+            TreeSource::Directory => Source::Directory,
         }
     }
 }

@@ -12,6 +12,7 @@ mod auth;
 pub(crate) mod copy;
 pub(crate) mod dated;
 mod http;
+pub(crate) mod images;
 pub(crate) mod import;
 pub(crate) mod issuer_keys;
 pub(crate) mod oci;

@@ -5,6 +5,12 @@
 //! owns are written here, the same everywhere: users, groups, hosts, name services.
 //!
 //! Because the tree digest covers content alone, two machines with the same packages make the same base.
+//!
+//! A base that is an image is [`image`]'s.
+
+pub mod reference;
+
+pub mod image;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -160,7 +166,7 @@ pub struct Resolved {
 pub fn resolve(host: &Host, names: &[String]) -> Result<Resolved, BaseError> {
     let database = Database::read(&host.root)?;
     let packages = closure(&database, names)?;
-    let distribution = distribution(&host.root);
+    let distribution = distribution(&fs::read_to_string(host.root.join("etc/os-release")).unwrap_or_default());
     Ok(Resolved { database, packages, distribution })
 }
 
@@ -198,9 +204,8 @@ fn is_excluded(name: &str) -> bool {
     EXCLUDED.iter().any(|(excluded, _)| *excluded == name)
 }
 
-/// `debian 12`, from `os-release`; `linux` where that says nothing.
-fn distribution(root: &Path) -> String {
-    let text = fs::read_to_string(root.join("etc/os-release")).unwrap_or_default();
+/// `debian 12`, from the text of `os-release`; `linux` where that says nothing.
+fn distribution(text: &str) -> String {
     let field = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         line.map(|value| value.trim_matches('"').to_owned())
@@ -248,6 +253,7 @@ pub fn import(resolved: &Resolved, host: &Host, inputs: &dyn Inputs) -> Result<l
     Ok(lock::Base {
         distribution: resolved.distribution.clone(),
         tree: tree.digest(),
+        image: None,
         packages: packages.collect::<Result<_, _>>()?,
     })
 }

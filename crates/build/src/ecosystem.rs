@@ -459,6 +459,9 @@ fn refuse(file: &ProjectFile, line: usize, message: String, mend: &str) -> PinEr
 
 /// Debian's name of the machine that a base is for: `amd64`.
 fn architecture(base: &lock::Base) -> &str {
+    if let Some(image) = &base.image {
+        return image.platform.rsplit('/').next().unwrap_or("amd64");
+    }
     let own = base.packages.iter().map(|package| package.architecture.as_str());
     own.into_iter().find(|architecture| *architecture != "all").unwrap_or("amd64")
 }

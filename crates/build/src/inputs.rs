@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 
 use model::tree::{Tree, TreeError};
 use wire::digest::Digest;
+use wire::oci_image::Descriptor;
+
+use crate::base::reference::Repository;
 
 /// Pinned bytes and trees, by digest.
 ///
@@ -72,6 +75,8 @@ pub enum TreeSource {
     },
     /// A symbolic link with this target.
     Link(String),
+    /// A directory, for one that would stay empty.
+    Directory,
 }
 
 impl TreeSource {
@@ -130,7 +135,30 @@ pub fn manifest(inputs: &dyn Inputs, digest: &Digest) -> Result<Tree, InputsErro
 /// How large a tree's manifest may be: 2,000,000 entries of 512 bytes.
 const MANIFEST_MAX: u64 = 1 << 30;
 
-/// Fetches a URL's bytes; the only network of this crate.
+/// Reads images out of registries.
+///
+/// Contract: answers challenges with the user's own login, if there is one; tries again what may pass. What comes has the
+/// digest that was asked for, or is an error; may be called from several threads at once.
+pub trait Images: Sync {
+    /// Returns the bytes of a manifest or index, of at most [`MANIFEST_SIZE_MAX`](wire::oci_image::MANIFEST_SIZE_MAX).
+    fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Vec<u8>, ImagesError>;
+
+    /// Brings a blob into the store that is asked through [`Inputs`].
+    fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<(), ImagesError>;
+}
+
+/// Why a registry gave no image, in the client's words.
+#[derive(Debug, thiserror::Error)]
+#[error("reading `{repository}` from its registry")]
+pub struct ImagesError {
+    /// What was asked.
+    pub repository: Repository,
+    /// Why it did not come.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Fetches a URL's bytes; with [`Images`] the only network of this crate.
 ///
 /// Contract: follows redirects within `https`; tries again, with delays, what may pass (a timeout, a reset, 429, 5xx);
 /// refuses a body of more than `size_max` bytes before holding it; may be called from several threads at once. The

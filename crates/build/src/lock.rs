@@ -1,4 +1,4 @@
-//! `assay.lock`, version 2: the machine-written pin of everything that a build reads beside its source.
+//! `assay.lock`, versions 2 and 3: the machine-written pin of everything that a build reads beside its source.
 //!
 //! ```toml
 //! # Written by `assay lock`; do not edit. Run `assay lock` to write it anew.
@@ -43,6 +43,22 @@
 //! The lock files of one ecosystem share one tree of dependencies, so each of them names the same. A dependency that two
 //! lock files of an ecosystem name stands once.
 //!
+//! Where `[base]` is an image, the version is 3 and the section goes on:
+//!
+//! ```toml
+//! [base.image]
+//! reference = "docker.io/library/debian:12@sha256:…"
+//! digest = "sha256:…"
+//! platform = "linux/amd64"
+//! config = "sha256:…"
+//! layers = [
+//!     "sha256:…",
+//! ]
+//! variables = [
+//!     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+//! ]
+//! ```
+//!
 //! It holds no path of a machine, no time, no user. Only the exact bytes that [`Lock::to_text`] writes are read back, so
 //! an edit by hand, or a merge gone wrong, is refused rather than guessed at.
 
@@ -64,8 +80,11 @@ pub const SIZE_MAX: usize = 16 * 1024 * 1024;
 
 const HEADER: &str = "# Written by `assay lock`; do not edit. Run `assay lock` to write it anew.\n";
 
-/// The version that is written and read.
-const VERSION: u32 = 2;
+/// The newest version that is written and read: 3 has a base that is an image.
+const VERSION: u32 = 3;
+
+/// The version of a lock without what came later: such a lock keeps its bytes.
+const VERSION_PLAIN: u32 = 2;
 
 /// What a plan calls the tree of what `[[fetch]]` names.
 pub(crate) const FETCHED_KEY: &str = "fetched";
@@ -115,9 +134,50 @@ pub struct Base {
     pub distribution: String,
     /// Digest of its tree.
     pub tree: Digest,
+    /// The image that it is; `None` for a base of packages.
+    #[serde(default)]
+    pub image: Option<Image>,
     /// Its packages, by name.
     #[serde(default, rename = "package")]
     pub packages: Vec<BasePackage>,
+}
+
+/// A pinned image: its manifest, config and layers are blobs of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// As it is named: `registry.example.org/team/base:1@sha256:…`
+    pub reference: String,
+    /// Digest of its manifest: of the one for this platform, if the reference leads to several.
+    pub digest: Digest,
+    /// `linux/amd64`
+    pub platform: String,
+    /// Digest of its config.
+    pub config: Digest,
+    /// Digests of its layers as they are stored, lowest first.
+    pub layers: Vec<Digest>,
+    /// `NAME=VALUE`, in the image's order: variables that the image gives to every step.
+    pub variables: Vec<String>,
+}
+
+impl Base {
+    /// Returns the directories that programs are found in: those of the image, as far as they are absolute, or the
+    /// distribution's.
+    pub(crate) fn search_path(&self) -> Vec<String> {
+        let variables = self.variables();
+        let own = variables.get("PATH").map_or("", String::as_str);
+        let own: Vec<String> = own.split(':').filter(|part| part.starts_with('/')).map(str::to_owned).collect();
+        match own.is_empty() {
+            true => ["/usr/bin", "/bin", "/usr/sbin"].map(str::to_owned).to_vec(),
+            false => own,
+        }
+    }
+
+    /// Returns the variables that the image gives to every step; of two with one name, the later.
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        let all = self.image.iter().flat_map(|image| &image.variables).filter_map(|line| line.split_once('='));
+        all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
 }
 
 /// A system package of the base.
@@ -234,8 +294,8 @@ impl Lock {
         pins.lock_files.sort_by(|a, b| a.path.cmp(&b.path));
         pins.dependencies.sort();
         pins.dependencies.dedup();
-        Lock {
-            version: VERSION,
+        let mut lock = Lock {
+            version: VERSION_PLAIN,
             spec: spec.digest,
             fetched: pins.fetched,
             tier: spec.build.tier.name().to_owned(),
@@ -245,7 +305,14 @@ impl Lock {
             toolchains: pins.toolchains,
             lock_files: pins.lock_files,
             dependencies: pins.dependencies,
-        }
+        };
+        lock.version = lock.least_version();
+        lock
+    }
+
+    /// The oldest version that says all of it, so that a lock keeps its bytes when a newer assay writes it.
+    fn least_version(&self) -> u32 {
+        if self.base.image.is_some() { VERSION } else { VERSION_PLAIN }
     }
 
     /// Returns the digest of the lock's bytes.
@@ -256,7 +323,7 @@ impl Lock {
     /// Returns the file's text.
     pub fn to_text(&self) -> String {
         let mut out = HEADER.to_owned();
-        out.push_str(&format!("version = {VERSION}\n"));
+        out.push_str(&format!("version = {}\n", self.version));
         line(&mut out, "spec", &self.spec);
         optional(&mut out, "fetched", self.fetched.as_ref());
         line(&mut out, "tier", &self.tier);
@@ -264,6 +331,15 @@ impl Lock {
         out.push_str("\n[base]\n");
         line(&mut out, "distribution", &self.base.distribution);
         line(&mut out, "tree", &self.base.tree);
+        if let Some(image) = &self.base.image {
+            out.push_str("\n[base.image]\n");
+            line(&mut out, "reference", &image.reference);
+            line(&mut out, "digest", &image.digest);
+            line(&mut out, "platform", &image.platform);
+            line(&mut out, "config", &image.config);
+            list(&mut out, "layers", &image.layers);
+            list(&mut out, "variables", &image.variables);
+        }
         for package in &self.base.packages {
             out.push_str("\n[[base.package]]\n");
             line(&mut out, "name", &package.name);
@@ -312,15 +388,16 @@ impl Lock {
             .map_err(|_| Problem::at(file, "", 0, "the file is not UTF-8 text".to_owned(), mend()))?;
         let of_toml = |error| Problem { allowed: mend(), ..Problem::of_toml(file, text, &error) };
         let version = toml::from_str::<Versioned>(text).map_err(of_toml)?.version;
-        if version != VERSION {
-            let message = match version < VERSION {
-                true => format!("lock version {version} was written by an older assay: this one reads {VERSION}"),
-                false => format!("lock version {version} is not known: this assay reads {VERSION}"),
+        if !(VERSION_PLAIN..=VERSION).contains(&version) {
+            let known = format!("this one reads {VERSION_PLAIN} to {VERSION}");
+            let message = match version < VERSION_PLAIN {
+                true => format!("lock version {version} was written by an older assay: {known}"),
+                false => format!("lock version {version} was written by a newer assay: {known}"),
             };
             return Err(Problem::at(file, text, text.find("version").unwrap_or(0), message, mend()));
         }
         let lock: Lock = toml::from_str(text).map_err(of_toml)?;
-        let written = lock.to_text();
+        let written = Lock { version: lock.least_version(), ..lock.clone() }.to_text();
         if written != text {
             let same = written.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
             let message = "this is not what `assay lock` writes: the file was edited".to_owned();
@@ -447,6 +524,15 @@ impl std::fmt::Display for Stale {
 
 fn line(out: &mut String, key: &str, value: &dyn std::fmt::Display) {
     out.push_str(&format!("{key} = {}\n", basic_string(&value.to_string())));
+}
+
+/// A list, one item a line.
+fn list<T: std::fmt::Display>(out: &mut String, key: &str, values: &[T]) {
+    let items: String = values.iter().map(|value| format!("    {},\n", basic_string(&value.to_string()))).collect();
+    out.push_str(&match items.is_empty() {
+        true => format!("{key} = []\n"),
+        false => format!("{key} = [\n{items}]\n"),
+    });
 }
 
 fn optional<T: std::fmt::Display>(out: &mut String, key: &str, value: Option<&T>) {

@@ -13,16 +13,17 @@ use std::path::{Path, PathBuf};
 
 use wire::digest::Digest;
 
+use crate::base::image::{self, BaseImageError};
 use crate::base::{self, BaseError};
 use crate::ecosystem::cargo::crates::CratesError;
 use crate::ecosystem::cargo::vendor::VendorError;
 use crate::ecosystem::download::{self, Counts, DownloadError};
 use crate::ecosystem::fetched::{self, FetchedError};
 use crate::ecosystem::{self, Ecosystem, Pinned, ProjectFile, ProjectFileError, Request};
-use crate::inputs::{Fetch, Host, Inputs, InputsError};
+use crate::inputs::{Fetch, Host, Images, Inputs, InputsError};
 use crate::lock::{self, Lock, LockFile, Pins};
 use crate::problem::Problem;
-use crate::spec::Spec;
+use crate::spec::{Root, Spec};
 use crate::toolchain::{self, ToolchainError};
 
 use cache::Cache;
@@ -68,6 +69,9 @@ pub enum PinError {
     /// The base.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// The image that is the base.
+    #[error(transparent)]
+    BaseImage(#[from] BaseImageError),
     /// A toolchain.
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
@@ -123,6 +127,8 @@ pub struct World<'a> {
     pub inputs: &'a dyn Inputs,
     /// The network.
     pub fetch: &'a dyn Fetch,
+    /// Registries of images.
+    pub images: &'a dyn Images,
     /// This machine.
     pub host: &'a Host,
     /// Told, in a few words, what goes on.
@@ -133,7 +139,7 @@ pub struct World<'a> {
 pub fn make(project: &Path, spec: &Spec, world: &World<'_>) -> Result<Made, PinError> {
     let files = ecosystem::project_files(project, spec)?;
     let mut imported = Vec::new();
-    let base = pin_base(spec, world, &mut imported)?;
+    let base = pin_base(project, spec, world, &mut imported)?;
     let toolchains = pin_toolchains(project, spec, world, &mut imported)?;
     let fetched = fetched::pin(&spec.fetches, world)?;
     let mut counts = fetched.counts;
@@ -167,11 +173,7 @@ pub fn restore(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> R
     let held = |digest: &Digest| Ok::<bool, PinError>(world.inputs.tree(digest)?.is_some());
     let mut differences = Vec::new();
     if !held(&lock.base.tree)? {
-        let found = base::compare(&lock.base, world.host)?;
-        differences.extend(found.iter().map(ToString::to_string));
-        if found.is_empty() && pin_base(spec, world, &mut Vec::new())?.tree != lock.base.tree {
-            differences.push("the base: same package versions, other files".to_owned());
-        }
+        differences.extend(restore_base(project, spec, &lock.base, world)?);
     }
     for locked in &lock.toolchains {
         if held(&locked.tree)? {
@@ -206,8 +208,37 @@ pub fn restore(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> R
     if differences.is_empty() { Ok(()) } else { Err(PinError::Differs(differences)) }
 }
 
-fn pin_base(spec: &Spec, world: &World<'_>, imported: &mut Vec<&'static str>) -> Result<lock::Base, PinError> {
-    let resolved = base::resolve(world.host, &spec.base.packages)?;
+/// Makes the base of a lock again; returns in what it differs.
+fn restore_base(project: &Path, spec: &Spec, locked: &lock::Base, world: &World<'_>) -> Result<Vec<String>, PinError> {
+    if let Root::Packages(_) = spec.base.root {
+        let found = base::compare(locked, world.host)?;
+        if !found.is_empty() {
+            return Ok(found.iter().map(ToString::to_string).collect());
+        }
+    }
+    let made = pin_base(project, spec, world, &mut Vec::new())?;
+    Ok(match made.tree == locked.tree {
+        true => Vec::new(),
+        false if made.image.is_some() => vec!["the base: the image has other files".to_owned()],
+        false => vec!["the base: same package versions, other files".to_owned()],
+    })
+}
+
+fn pin_base(
+    project: &Path,
+    spec: &Spec,
+    world: &World<'_>,
+    imported: &mut Vec<&'static str>,
+) -> Result<lock::Base, PinError> {
+    let packages = match &spec.base.root {
+        Root::Packages(packages) => packages,
+        Root::Image(reference) => {
+            let (base, is_new) = image::pin(reference, project, world)?;
+            imported.extend(is_new.then_some("base"));
+            return Ok(base);
+        }
+    };
+    let resolved = base::resolve(world.host, packages)?;
     let cache = Cache::new(&world.host.cache, "base", &base::fingerprint(&resolved, world.host)?);
     if let Some(known) = cache.load::<lock::Base>()
         && world.inputs.tree(&known.tree)?.is_some()

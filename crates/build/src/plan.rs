@@ -245,8 +245,7 @@ fn normalise(file: &crate::spec::Normalise) -> Normalise {
 /// The variables of every step; nothing of the machine is in them.
 fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
     let toolchains = lock.toolchains.iter().map(|toolchain| format!("{TOOLCHAINS}/{}/bin", toolchain.name));
-    let path: Vec<String> =
-        toolchains.chain(["/usr/bin".to_owned(), "/bin".to_owned(), "/usr/sbin".to_owned()]).collect();
+    let path: Vec<String> = toolchains.chain(lock.base.search_path()).collect();
     let variables = BTreeMap::from([
         ("HOME", HOME.to_owned()),
         ("LC_ALL", "C.UTF-8".to_owned()),
@@ -256,8 +255,9 @@ fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
         ("TZ", "UTC".to_owned()),
         ("USER", "builder".to_owned()),
     ]);
-    let mut variables: BTreeMap<String, String> =
-        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let constructed = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let mut variables = lock.base.variables();
+    variables.extend(constructed);
     variables.extend(contributions(lock, settings).into_iter().flat_map(|contribution| contribution.variables));
     variables
 }

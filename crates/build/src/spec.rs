@@ -53,8 +53,11 @@ use std::collections::BTreeMap;
 use sandbox::tier::{Randomness, Tier};
 use wire::digest::Digest;
 
+use crate::base::reference::ImageReference;
 use crate::normalise::Kind;
 use crate::problem::Problem;
+
+mod base;
 
 mod normalise;
 
@@ -149,8 +152,8 @@ pub struct Project {
 /// `[base]`: what the build sees beside the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
-    /// Debian packages; what they depend on comes with them.
-    pub packages: Vec<String>,
+    /// What its root file system is made of.
+    pub root: Root,
     /// Toolchains imported from this machine: `rust`, `node`.
     pub toolchains: Vec<String>,
     /// Rust targets beside the machine's own, as `x86_64-unknown-linux-musl`.
@@ -158,6 +161,25 @@ pub struct Base {
     /// Lock files whose packages are fetched, below the project's root. `None` where nothing is said: then it is the
     /// root's `Cargo.lock`, if there is one.
     pub lock_files: Option<Vec<String>>,
+}
+
+/// What the root file system of a build is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// Debian packages; what they depend on comes with them.
+    Packages(Vec<String>),
+    /// An image, whole.
+    Image(ImageReference),
+}
+
+impl Root {
+    /// Returns the packages that are named; none for an image.
+    pub fn packages(&self) -> &[String] {
+        match self {
+            Root::Packages(packages) => packages,
+            Root::Image(_) => &[],
+        }
+    }
 }
 
 /// `[[fetch]]`: a file by URL and digest, for any command.

@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::tree::{Entry, Tree};
 use wire::digest::Digest;
+use wire::oci_image::Descriptor;
 
-use crate::inputs::{Fetch, FetchError, Host, Inputs, InputsError, TreeEntry, TreeSource};
+use crate::base::reference::Repository;
+use crate::inputs::{Fetch, FetchError, Host, Images, ImagesError, Inputs, InputsError, TreeEntry, TreeSource};
 
 /// A directory of its own for one test.
 #[derive(Debug)]
@@ -85,6 +87,10 @@ impl DirectoryInputs {
             TreeSource::Link(target) => {
                 std::os::unix::fs::symlink(target, place)?;
                 return Ok(Entry::Link { target: target.clone() });
+            }
+            TreeSource::Directory => {
+                fs::create_dir_all(place)?;
+                return Ok(Entry::Directory);
             }
             TreeSource::File { path, executable } => (self.put(&mut fs::File::open(path)?, None)?, *executable),
             TreeSource::Held { digest, executable } => (*digest, *executable),
@@ -240,5 +246,51 @@ pub(crate) fn mutated(bytes: &[u8], seed: u64) -> Vec<u8> {
 pub(crate) fn fuzz(bytes: &[u8], mut read: impl FnMut(&[u8])) {
     for seed in 0..2000 {
         read(&mutated(bytes, seed));
+    }
+}
+
+/// No registry answers.
+pub(crate) struct NoRegistry;
+
+impl Images for NoRegistry {
+    fn manifest(&self, repository: &Repository, _: &Digest) -> Result<Vec<u8>, ImagesError> {
+        Err(away(repository))
+    }
+
+    fn blob(&self, repository: &Repository, _: &Descriptor) -> Result<(), ImagesError> {
+        Err(away(repository))
+    }
+}
+
+fn away(repository: &Repository) -> ImagesError {
+    ImagesError { repository: repository.clone(), source: "the registry is away".into() }
+}
+
+/// A registry that has these manifests and blobs, and remembers what it was asked.
+pub(crate) struct Registry<'a> {
+    /// Where blobs are brought.
+    pub(crate) inputs: &'a dyn Inputs,
+    /// Bytes by the digest that they are asked by.
+    pub(crate) blobs: BTreeMap<Digest, Vec<u8>>,
+    /// What was asked, in order.
+    pub(crate) asked: Mutex<Vec<Digest>>,
+}
+
+impl Registry<'_> {
+    fn answer(&self, repository: &Repository, digest: &Digest) -> Result<&[u8], ImagesError> {
+        self.asked.lock().expect("no test panics while it asks").push(*digest);
+        self.blobs.get(digest).map(Vec::as_slice).ok_or_else(|| away(repository))
+    }
+}
+
+impl Images for Registry<'_> {
+    fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Vec<u8>, ImagesError> {
+        self.answer(repository, digest).map(<[u8]>::to_vec)
+    }
+
+    fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<(), ImagesError> {
+        let mut bytes = self.answer(repository, &blob.digest)?;
+        let put = self.inputs.put(&mut bytes, Some(&blob.digest));
+        put.map(drop).map_err(|error| ImagesError { repository: repository.clone(), source: Box::new(error) })
     }
 }

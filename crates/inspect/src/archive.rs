@@ -28,15 +28,33 @@ pub struct Limits {
     pub members_max: usize,
     /// Sum of the sizes of all files.
     pub bytes_max: u64,
-    /// Whether symbolic and hard links are taken; those that leave the archive's root never are.
-    pub links: bool,
+    /// Which symbolic and hard links are taken.
+    pub links: Links,
+    /// Whether device files and fifos are shown, as [`Kind::Special`]; else they are refused.
+    pub specials: bool,
+}
+
+/// Which links an archive may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// None.
+    Refused,
+    /// Those that stay inside the archive; hard links to a file of it that came before.
+    Inside,
+    /// All: the archive is one of several that make a root, out of which no link leads. Whoever puts them together
+    /// resolves hard links.
+    Layered,
 }
 
 impl Limits {
     /// For `.crate` files. crates.io takes 10 MiB packed and 512 MiB unpacked; the largest crates have 30,000 files.
-    pub const CRATE: Limits = Limits { members_max: 100_000, bytes_max: 512 << 20, links: false };
+    pub const CRATE: Limits =
+        Limits { members_max: 100_000, bytes_max: 512 << 20, links: Links::Refused, specials: false };
     /// For a layer of an image: larger ones than 16 GiB exist, but not in service images.
-    pub const LAYER: Limits = Limits { members_max: 2_000_000, bytes_max: 16 << 30, links: true };
+    pub const LAYER: Limits =
+        Limits { members_max: 2_000_000, bytes_max: 16 << 30, links: Links::Inside, specials: false };
+    /// For a layer that is put upon others to make a root file system.
+    pub const ROOT_LAYER: Limits = Limits { links: Links::Layered, specials: true, ..Limits::LAYER };
 }
 
 /// A file of a `.crate`.
@@ -174,7 +192,7 @@ pub fn read(tar: &mut dyn Read, limits: &Limits, visit: &mut Visit<'_>) -> Resul
             continue;
         }
         let member = block.member(index, std::mem::take(&mut extensions))?;
-        tree.admit(&member, limits.links)?;
+        tree.admit(&member, limits)?;
         let size = if let Kind::File { size } = member.kind { size } else { 0 };
         bytes_left = bytes_left.checked_sub(size).ok_or(ArchiveError::Bytes(limits.bytes_max))?;
         let mut content = Content::new(tar, size);
@@ -263,15 +281,19 @@ enum What {
 }
 
 impl Seen {
-    fn admit(&mut self, member: &Member, links: bool) -> Result<(), ArchiveError> {
+    fn admit(&mut self, member: &Member, limits: &Limits) -> Result<(), ArchiveError> {
         let path = member.path.as_str();
         let refuse = |target: &str| ArchiveError::Link { path: path.to_owned(), target: target.to_owned() };
-        let what = match &member.kind {
-            Kind::File { .. } => What::File,
-            Kind::Directory => What::Directory,
-            Kind::Link { target } if links && path::stays_inside(path, target) => What::Link,
-            Kind::HardLink { target } if links && self.0.get(target) == Some(&What::File) => What::File,
-            Kind::Link { target } | Kind::HardLink { target } => return Err(refuse(target)),
+        let what = match (&member.kind, limits.links) {
+            (Kind::File { .. }, _) => What::File,
+            (Kind::Directory, _) => What::Directory,
+            (Kind::Link { target }, Links::Inside) if path::stays_inside(path, target) => What::Link,
+            (Kind::Link { target }, Links::Layered) if path::is_target(target) => What::Link,
+            (Kind::HardLink { target }, Links::Inside) if self.0.get(target) == Some(&What::File) => What::File,
+            (Kind::HardLink { .. }, Links::Layered) => What::File,
+            (Kind::Link { target } | Kind::HardLink { target }, _) => return Err(refuse(target)),
+            (Kind::Special { .. }, _) if limits.specials => What::File,
+            (Kind::Special { flag }, _) => return Err(ArchiveError::Kind { path: path.to_owned(), kind: *flag }),
         };
         for (at, _) in path.match_indices('/') {
             let above = self.0.entry(path[..at].to_owned()).or_insert(What::Directory);

@@ -7,19 +7,21 @@
 //! ```
 //!
 //! A layout with several manifests is refused unless one is asked for by its digest: which one was meant is the
-//! caller's to say. Layers may be plain tar or gzip; zstd is refused with its name. Indexes of indexes are not followed.
+//! caller's to say. Layers may be plain tar, gzip or zstd. Indexes of indexes are not followed.
+
+pub mod root;
 
 use std::io::{self, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 use wire::digest::{Algorithm, Digest, Hasher};
 use wire::oci_image::{
-    Config, Descriptor, Document, Index, MEDIA_TYPE_CONFIG, MEDIA_TYPE_LAYER, MEDIA_TYPE_LAYER_GZIP,
-    MEDIA_TYPE_MANIFEST,
+    Config, Descriptor, Document, Index, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_LAYER, MEDIA_TYPE_LAYER,
+    MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_LAYER_ZSTD, MEDIA_TYPE_MANIFEST,
 };
 
 use crate::archive::{self, ArchiveError, Limits, Member};
+use crate::compressed::Compression;
 
 /// The largest JSON document of a layout: registries take manifests of 4 MiB.
 pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
@@ -262,11 +264,10 @@ fn layer(open: &mut Open<'_>, index: usize, descriptor: &Descriptor, diff_id: &D
     check(descriptor, &path, stored.finish())?;
 
     let stored = io::BufReader::new(open(&path).map_err(read)?.take(descriptor.size));
-    let unpacked: Box<dyn Read> = match descriptor.media_type.as_str() {
-        MEDIA_TYPE_LAYER => Box::new(stored),
-        MEDIA_TYPE_LAYER_GZIP => Box::new(MultiGzDecoder::new(stored)),
-        other => {
-            let found = other.chars().take(200).collect();
+    let unpacked = match compression(&descriptor.media_type) {
+        Some(compression) => compression.unpack(stored),
+        None => {
+            let found = descriptor.media_type.chars().take(200).collect();
             return Err(ImageError::Kind { what: "media type of a layer", found, expected: MEDIA_TYPE_LAYER_GZIP });
         }
     };
@@ -282,6 +283,16 @@ fn layer(open: &mut Open<'_>, index: usize, descriptor: &Descriptor, diff_id: &D
         return Err(ImageError::DiffId { index, expected: Box::new(*diff_id), found: Box::new(found) });
     }
     Ok(Layer { digest: descriptor.digest, size: descriptor.size, diff_id: *diff_id, members })
+}
+
+/// Returns how a layer of a media type is compressed; `None` for what is no layer that anybody may pass on.
+pub fn compression(media_type: &str) -> Option<Compression> {
+    match media_type {
+        MEDIA_TYPE_LAYER => Some(Compression::Plain),
+        MEDIA_TYPE_LAYER_GZIP | MEDIA_TYPE_DOCKER_LAYER => Some(Compression::Gzip),
+        MEDIA_TYPE_LAYER_ZSTD => Some(Compression::Zstd),
+        _ => None,
+    }
 }
 
 /// Starts a digest of the same algorithm.

@@ -8,6 +8,8 @@
 
 pub mod archive;
 
+pub mod compressed;
+
 pub mod dockerfile;
 
 pub mod elf;

@@ -9,6 +9,7 @@ use crate::error::{Context as _, Result};
 use crate::fetch::Https;
 use crate::inputs::StoreInputs;
 use crate::project::Project;
+use crate::remote::images::Registries;
 use crate::report::Report;
 use crate::runbook::durable;
 use crate::runs::Run;
@@ -79,6 +80,7 @@ pub(crate) fn with_world<T>(
     work: impl FnOnce(&World<'_>) -> Result<T>,
 ) -> Result<T> {
     let fetch = Https::new(context.runtime.handle().clone())?;
+    let images = Registries::new(context, &inputs.blobs);
     let scratch = Run::new(&context.home.runs())?;
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(Into::into)
@@ -94,5 +96,5 @@ pub(crate) fn with_world<T>(
         scratch: scratch.path().to_path_buf(),
     };
     let progress = |what: &str| context.progress.doing(what);
-    work(&World { inputs, fetch: &fetch, host: &host, progress: &progress })
+    work(&World { inputs, fetch: &fetch, images: &images, host: &host, progress: &progress })
 }

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Cursor, Read};
 
-use inspect::archive::{self, ArchiveError, Kind, Limits};
+use inspect::archive::{self, ArchiveError, Kind, Limits, Links};
 use wire::digest::Digest;
 use wire::purl::Purl;
 
@@ -24,7 +24,7 @@ use crate::pin::World;
 use crate::spec::{self, FETCHED, Fetch};
 
 /// What an archive may at most hold; all of it passes through memory.
-const LIMITS: Limits = Limits { members_max: 200_000, bytes_max: 2 << 30, links: true };
+const LIMITS: Limits = Limits { members_max: 200_000, bytes_max: 2 << 30, links: Links::Inside, specials: false };
 
 /// The first bytes of a gzip stream.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -158,6 +158,7 @@ fn of_tar(tar: &mut dyn Read) -> Result<BTreeMap<String, TreeSource>, ArchiveErr
                 Some(source) => source.clone(),
                 None => return Ok(()),
             },
+            Kind::Special { .. } => return Ok(()), // the limits take none
         };
         files.insert(member.path.clone(), source);
         Ok(())

@@ -121,7 +121,7 @@ fn holds_what_was_asked_for_and_nothing_else() {
             Kind::File { size } => format!("file {size}"),
             Kind::Directory => "directory".to_owned(),
             Kind::Link { target } => format!("-> {} bytes", target.len()),
-            Kind::HardLink { .. } => "hard link".to_owned(),
+            Kind::HardLink { .. } | Kind::Special { .. } => "hard link or device".to_owned(),
         };
         shown.push(format!("{:o} {} {kind}", member.mode, member.path.chars().take(16).collect::<String>()));
     }

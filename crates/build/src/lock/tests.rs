@@ -69,6 +69,7 @@ pub(crate) fn sample() -> Lock {
         base: Base {
             distribution: "debian 12".to_owned(),
             tree: digest("base"),
+            image: None,
             packages: vec![package("libc6-dev"), package("gcc-12")],
         },
         toolchains: vec![Toolchain {
@@ -152,6 +153,75 @@ fn reads_back_what_it_wrote() {
     assert_eq!(Lock::parse(FILE, empty.to_text().as_bytes()), Ok(empty));
 }
 
+/// An image that is a base.
+pub(crate) fn image() -> Image {
+    Image {
+        reference:
+            "registry.example.org/team/base:1@sha256:fb62a45427b8bb6d06b9b8a6ebe8a6d3d8e45b50e9b5ea0a2de3dfc6f4be4a2b"
+                .to_owned(),
+        digest: digest("manifest"),
+        platform: "linux/amd64".to_owned(),
+        config: digest("config"),
+        layers: vec![digest("first"), digest("second")],
+        variables: vec!["PATH=/opt/tool/bin:/usr/bin".to_owned(), "QUOTE=\"".to_owned()],
+    }
+}
+
+#[test]
+fn a_lock_with_an_image_has_a_version_of_its_own() {
+    let spec = spec();
+    let lock = sample();
+    let base = Base { image: Some(image()), packages: Vec::new(), ..lock.base };
+    let pins = Pins { fetched: None, base, toolchains: Vec::new(), lock_files: Vec::new(), dependencies: Vec::new() };
+    let lock = Lock::new(&spec, pins);
+    let text = lock.to_text();
+    let shown: Vec<&str> = text.lines().filter(|line| !line.starts_with("spec")).collect();
+    expect![[r##"
+        # Written by `assay lock`; do not edit. Run `assay lock` to write it anew.
+        version = 3
+        tier = "T0"
+        cpus = 2
+        output-format = 1
+
+        [base]
+        distribution = "debian 12"
+        tree = "sha256:cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2"
+
+        [base.image]
+        reference = "registry.example.org/team/base:1@sha256:fb62a45427b8bb6d06b9b8a6ebe8a6d3d8e45b50e9b5ea0a2de3dfc6f4be4a2b"
+        digest = "sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f"
+        platform = "linux/amd64"
+        config = "sha256:b79606fb3afea5bd1609ed40b622142f1c98125abcfe89a76a661b0e8e343910"
+        layers = [
+            "sha256:a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e",
+            "sha256:16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4",
+        ]
+        variables = [
+            "PATH=/opt/tool/bin:/usr/bin",
+            "QUOTE=\"",
+        ]"##]].assert_eq(&shown.join("\n"));
+    assert_eq!(Lock::parse(FILE, text.as_bytes()), Ok(lock.clone()));
+    let older = text.replace("version = 3", "version = 2");
+    let problem = Lock::parse(FILE, older.as_bytes()).expect_err("version 2 has no image");
+    assert_eq!(problem.line, 2);
+    let empty = Image { layers: Vec::new(), variables: Vec::new(), ..image() };
+    let lock = Lock { base: Base { image: Some(empty), ..lock.base.clone() }, ..lock };
+    assert_eq!(Lock::parse(FILE, lock.to_text().as_bytes()), Ok(lock));
+}
+
+#[test]
+fn an_image_gives_its_search_path_and_variables() {
+    let mut base = Base { image: Some(image()), ..sample().base };
+    assert_eq!(base.search_path(), ["/opt/tool/bin", "/usr/bin"]);
+    assert_eq!(base.variables()["QUOTE"], "\"");
+    let of = |path: &str| Base { image: Some(Image { variables: vec![path.to_owned()], ..image() }), ..sample().base };
+    assert_eq!(of("PATH=relative:/a::.:/b").search_path(), ["/a", "/b"]);
+    assert_eq!(of("PATH=.").search_path(), ["/usr/bin", "/bin", "/usr/sbin"]);
+    base.image = None;
+    assert_eq!(base.search_path(), ["/usr/bin", "/bin", "/usr/sbin"]);
+    assert!(base.variables().is_empty());
+}
+
 #[test]
 fn values_with_quotes_and_control_characters_come_back() {
     let mut lock = sample();
@@ -166,6 +236,7 @@ fn an_edited_or_damaged_file_is_refused() {
         ("cpus = 2", "cpus =  2"),
         ("version = 2\n", "version = 1\n"),
         ("version = 2\n", "version = 3\n"),
+        ("version = 2\n", "version = 4\n"),
         ("tier = \"T0\"\n", ""),
         ("[base]\n", "[base]\nextra = 1\n"),
         ("kind = \"git\"", "kind = \"svn\""),
@@ -181,10 +252,11 @@ fn an_edited_or_damaged_file_is_refused() {
     found.push(Lock::parse(FILE, half).expect_err("half a file").message);
     expect![[r#"
         assay.lock:5:8: this is not what `assay lock` writes: the file was edited; run `assay lock`
-        assay.lock:2:1: lock version 1 was written by an older assay: this one reads 2; run `assay lock`
-        assay.lock:2:1: lock version 3 is not known: this assay reads 2; run `assay lock`
+        assay.lock:2:1: lock version 1 was written by an older assay: this one reads 2 to 3; run `assay lock`
+        assay.lock:2:11: this is not what `assay lock` writes: the file was edited; run `assay lock`
+        assay.lock:2:1: lock version 4 was written by a newer assay: this one reads 2 to 3; run `assay lock`
         assay.lock:1:1: missing field `tier`; run `assay lock`
-        assay.lock:9:1: unknown field `extra`, expected one of `distribution`, `tree`, `package`; run `assay lock`
+        assay.lock:9:1: unknown field `extra`, expected one of `distribution`, `tree`, `image`, `package`; run `assay lock`
         assay.lock:41:8: unknown variant `svn`, expected one of `registry`, `git`, `url`; run `assay lock`
         assay.lock:10:8: `zzcae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2` is not a digest value: expected lower-case hexadecimal of the algorithm's length; run `assay lock`
         assay.lock:1:3: this is not what `assay lock` writes: the file was edited; run `assay lock`
@@ -236,7 +308,7 @@ tree = "sha256:cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2"
 #[test]
 fn a_lock_of_version_1_is_answered_with_the_command_that_mends_it() {
     let problem = Lock::parse(FILE, OLD.as_bytes()).expect_err("an older version");
-    expect!["assay.lock:2:1: lock version 1 was written by an older assay: this one reads 2; run `assay lock`"]
+    expect!["assay.lock:2:1: lock version 1 was written by an older assay: this one reads 2 to 3; run `assay lock`"]
         .assert_eq(&problem.one_line());
 }
 

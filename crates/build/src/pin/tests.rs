@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::*;
 use crate::ecosystem::cargo::vendor::VendorError;
-use crate::testing::{Directory, DirectoryInputs, Network, crate_archive};
+use crate::testing::{Directory, DirectoryInputs, Network, NoRegistry, crate_archive};
 
 const SPEC: &str = r#"version = 1
 [project]
@@ -60,7 +60,7 @@ impl Scene {
     }
 
     fn world(&self) -> World<'_> {
-        World { inputs: &self.inputs, fetch: &self.network, host: &self.host, progress: &|_| {} }
+        World { inputs: &self.inputs, fetch: &self.network, images: &NoRegistry, host: &self.host, progress: &|_| {} }
     }
 }
 

@@ -7,13 +7,11 @@ use toml::de::DeTable;
 use wire::digest::Digest;
 
 use super::{
-    Artifact, Base, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, FETCHED, FETCHES_MAX, Fetch, Health,
-    Image, Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Step, Test, TestFormat, looks_secret, text_of,
+    Artifact, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, FETCHED, FETCHES_MAX, Fetch, Health, Image,
+    Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Step, Test, TestFormat, looks_secret, text_of,
 };
 use crate::document::{At, Reader, Table};
-use crate::ecosystem::{self, LockFileKind};
 use crate::problem::Problem;
-use crate::toolchain;
 
 /// CPUs when `[build]` names none: what the smallest rented machine has.
 const CPUS_DEFAULT: u32 = 2;
@@ -79,7 +77,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
     reader.keys(top, &sections);
     version(reader, top);
     let project = project(reader, top);
-    let base = base(reader, top);
+    let base = super::base::read(reader, top);
     let fetches = fetches(reader, top);
     let build = build(reader, top);
     let steps = steps(reader, top);
@@ -123,56 +121,6 @@ fn project(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Project> {
         reader.problem(owners.offset, "`owners` is empty", "name at least one person or team".to_owned());
     }
     Some(Project { name: name?, owners: values(owners) })
-}
-
-fn base(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Base> {
-    reader.required(top, "base");
-    let table = reader.table(top, "base")?;
-    reader.keys(&table, &["packages", "toolchains", "targets", "lock-files"]);
-    reader.required(&table, "packages");
-    let packages = reader.strings(&table, "packages")?;
-    for package in &packages.value {
-        if !is_package_name(&package.value) {
-            let message = format!("`{}` is no name of a Debian package", shown(&package.value));
-            let allowed = "lower-case letters, digits, `+`, `-` and `.`; the version is pinned by the lock".to_owned();
-            reader.problem(package.offset, message, allowed);
-        }
-    }
-    let toolchains = reader.strings(&table, "toolchains").map_or(Vec::new(), |list| list.value);
-    for toolchain in &toolchains {
-        if !toolchain::NAMES.contains(&toolchain.value.as_str()) {
-            let message = format!("unknown toolchain `{}`", shown(&toolchain.value));
-            reader.problem(toolchain.offset, message, crate::problem::suggestion(&toolchain.value, &toolchain::NAMES));
-        }
-    }
-    let targets = reader.strings(&table, "targets").map_or(Vec::new(), |list| list.value);
-    for target in &targets {
-        if !is_name(&target.value) {
-            let message = format!("`{}` is no name of a Rust target", shown(&target.value));
-            reader.problem(target.offset, message, "as `x86_64-unknown-linux-musl`".to_owned());
-        }
-    }
-    let plain = |list: Vec<At<String>>| list.into_iter().map(|item| item.value).collect();
-    let lock_files = lock_files(reader, &table)?;
-    Some(Base { packages: values(packages), toolchains: plain(toolchains), targets: plain(targets), lock_files })
-}
-
-fn lock_files(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Option<Vec<String>>> {
-    let Some(list) = reader.strings(table, "lock-files") else { return Some(None) };
-    let mut paths = Vec::new();
-    for path in list.value {
-        let offset = path.offset;
-        let path = relative(reader, path)?;
-        if LockFileKind::of_path(&path).is_none() {
-            let message = format!("`{}` is no lock file that is read", shown(&path));
-            reader.problem(offset, message, format!("read are: {}", ecosystem::lock_file_names().join(", ")));
-        } else if paths.contains(&path) {
-            reader.problem(offset, format!("`{}` is named twice", shown(&path)), None);
-        } else {
-            paths.push(path);
-        }
-    }
-    Some(Some(paths))
 }
 
 fn fetches(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Fetch>> {
@@ -596,13 +544,13 @@ impl Names {
 }
 
 /// Whether `name` can name a project, a step, an artifact, an image: what OCI allows for a path component.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     first && name.len() <= 64 && name.bytes().all(inner)
 }
 
-fn is_package_name(name: &str) -> bool {
+pub(super) fn is_package_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.');
     name.len() >= 2 && name.len() <= 128 && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(inner)
 }

@@ -44,6 +44,11 @@ pub enum Kind {
         /// That file's path.
         target: String,
     },
+    /// A device file or a fifo.
+    Special {
+        /// The type flag: `3` is a character device, `4` a block device, `6` a fifo.
+        flag: char,
+    },
 }
 
 /// A header of 512 bytes, its checksum verified.
@@ -121,6 +126,7 @@ impl Block {
                 let clean = path::clean(target.as_bytes(), false);
                 Kind::HardLink { target: clean.ok_or(ArchiveError::Link { path: path.clone(), target })? }
             }
+            special @ (b'3' | b'4' | b'6') => Kind::Special { flag: char::from(special) },
             other => return Err(ArchiveError::Kind { path, kind: char::from(other) }),
         };
         if self.size != 0 && !matches!(kind, Kind::File { .. }) {

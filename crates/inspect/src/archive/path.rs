@@ -27,6 +27,11 @@ pub(super) fn clean(bytes: &[u8], directory: bool) -> Option<String> {
     text.split('/').all(fine).then(|| text.to_owned())
 }
 
+/// Whether a symbolic link can have that target.
+pub(super) fn is_target(target: &str) -> bool {
+    !target.is_empty() && target.len() < PATH_MAX && !target.contains('\0')
+}
+
 /// Whether a symbolic link's target stays inside the root, where an absolute one begins at the root.
 pub(super) fn stays_inside(link: &str, target: &str) -> bool {
     if target.is_empty() || target.len() > PATH_MAX || target.contains('\0') {

@@ -224,7 +224,7 @@ fn refuses_cut_and_lengthened_archives() {
 
 #[test]
 fn has_limits() {
-    let limits = Limits { members_max: 2, bytes_max: 10, links: false };
+    let limits = Limits { members_max: 2, bytes_max: 10, links: Links::Refused, specials: false };
     let result = |members: &[Raw]| read(&mut tar(members).as_slice(), &limits, &mut |_, _| Ok(()));
     let three = [file("a", ""), file("b", ""), file("c", "")];
     assert!(matches!(result(&three), Err(ArchiveError::Members(2))));

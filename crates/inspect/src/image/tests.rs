@@ -132,7 +132,12 @@ fn refuses_each_field_that_does_not_fit() {
         (
             "manifest",
             |v| v["layers"][0]["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+zstd"),
-            "media type of a layer is `application/vnd.oci.image.layer.v1.tar+zstd`",
+            "reading layer 0: reading the archive",
+        ),
+        (
+            "manifest",
+            |v| v["layers"][0]["mediaType"] = json!("application/vnd.oci.image.layer.nondistributable.v1.tar"),
+            "media type of a layer is `application/vnd.oci.image.layer.nondistributable.v1.tar`",
         ),
         (
             "manifest",

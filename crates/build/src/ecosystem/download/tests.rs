@@ -1,6 +1,6 @@
 use super::*;
 use crate::inputs::{Host, Inputs};
-use crate::testing::{Directory, DirectoryInputs, Network};
+use crate::testing::{Directory, DirectoryInputs, Network, NoRegistry};
 
 const URL: &str = "https://x.example/a.tgz";
 
@@ -20,7 +20,7 @@ fn wanted(integrity: Digest) -> Wanted {
 }
 
 fn world<'a>(inputs: &'a DirectoryInputs, network: &'a Network, host: &'a Host) -> World<'a> {
-    World { inputs, fetch: network, host, progress: &|_| {} }
+    World { inputs, fetch: network, images: &NoRegistry, host, progress: &|_| {} }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Directory, DirectoryInputs, Network, crate_archive};
+use crate::testing::{Directory, DirectoryInputs, Network, NoRegistry, crate_archive};
 
 const URL: &str = "https://x.example/a.tar.gz?x=1";
 
@@ -12,7 +12,7 @@ fn pinned(bytes: &[u8], unpack: bool) -> Result<(Pinned, Vec<String>), FetchedEr
     let directory = Directory::new("fetched");
     let (inputs, host) = (DirectoryInputs::new(&directory), directory.host());
     let network = Network::default().with(URL, bytes);
-    let world = World { inputs: &inputs, fetch: &network, host: &host, progress: &|_| {} };
+    let world = World { inputs: &inputs, fetch: &network, images: &NoRegistry, host: &host, progress: &|_| {} };
     let pinned = pin(&[fetch(bytes, unpack)], &world)?;
     let tree = crate::inputs::manifest(&inputs, &pinned.tree.expect("there is a file"))?;
     let paths = tree.entries().map(|(path, entry)| format!("{path} {entry:?}").chars().take(60).collect());

@@ -7,7 +7,7 @@ use zip::write::SimpleFileOptions;
 use super::*;
 use crate::ecosystem::LockFileKind;
 use crate::spec::Spec;
-use crate::testing::{Directory, DirectoryInputs, Network};
+use crate::testing::{Directory, DirectoryInputs, Network, NoRegistry};
 
 const GO_MOD: &str = "module example.org/Hello\n\ngo 1.19\n";
 
@@ -50,7 +50,7 @@ fn pinned(file: &ProjectFile, zip: &[u8], proxy: Option<&str>) -> Result<Vec<Str
     host.variables.extend(proxy.map(|proxy| ("GOPROXY".to_owned(), proxy.to_owned())));
     let at = "https://proxy.example/go/example.org/!hello/@v/v1.0.0";
     let network = Network::default().with(&format!("{at}.zip"), zip).with(&format!("{at}.mod"), GO_MOD);
-    let world = World { inputs: &inputs, fetch: &network, host: &host, progress: &|_| {} };
+    let world = World { inputs: &inputs, fetch: &network, images: &NoRegistry, host: &host, progress: &|_| {} };
     let base = crate::lock::tests::sample().base;
     let spec = Spec::parse("assay.toml", crate::spec::tests::GREETER.as_bytes()).expect("it is good");
     let request = Request { project: directory.path(), spec: &spec, files: &[file], base: &base, toolchains: &[] };

@@ -7,7 +7,7 @@ use super::*;
 use crate::ecosystem::LockFileKind;
 use crate::lock::{Base, BasePackage};
 use crate::spec::Spec;
-use crate::testing::{Directory, DirectoryInputs, Network};
+use crate::testing::{Directory, DirectoryInputs, Network, NoRegistry};
 
 const URL: &str = "https://registry.npmjs.org/a/-/a-1.0.0.tgz";
 
@@ -41,7 +41,7 @@ fn pinned(file: &ProjectFile) -> Result<Outcome, PinError> {
     directory.write("package.json", "{}");
     let (inputs, host) = (DirectoryInputs::new(&directory), directory.host());
     let network = Network::default().with(URL, "tarball").with("https://x.example/b.tgz", "tarball");
-    let world = World { inputs: &inputs, fetch: &network, host: &host, progress: &|_| {} };
+    let world = World { inputs: &inputs, fetch: &network, images: &NoRegistry, host: &host, progress: &|_| {} };
     let package = BasePackage {
         name: "libc6".to_owned(),
         version: "1".to_owned(),
@@ -49,7 +49,8 @@ fn pinned(file: &ProjectFile) -> Result<Outcome, PinError> {
         digest: Digest::of(b""),
         purl: String::new(),
     };
-    let base = Base { distribution: "debian 12".to_owned(), tree: Digest::of(b""), packages: vec![package] };
+    let base =
+        Base { distribution: "debian 12".to_owned(), tree: Digest::of(b""), image: None, packages: vec![package] };
     let spec = Spec::parse("assay.toml", crate::spec::tests::GREETER.as_bytes()).expect("it is good");
     let request = Request { project: directory.path(), spec: &spec, files: &[file], base: &base, toolchains: &[] };
     let pinned = pin(&request, &world)?;

@@ -4,7 +4,7 @@ use super::*;
 use crate::inputs::Fetch;
 use crate::lock::{Base, BasePackage};
 use crate::spec::Spec;
-use crate::testing::{Directory, DirectoryInputs, Network};
+use crate::testing::{Directory, DirectoryInputs, Network, NoRegistry};
 
 fn base(names: &[&str]) -> Base {
     let package = |name: &&str| BasePackage {
@@ -15,7 +15,7 @@ fn base(names: &[&str]) -> Base {
         purl: String::new(),
     };
     let packages = names.iter().map(package).collect();
-    Base { distribution: "debian 12".to_owned(), tree: Digest::of(b""), packages }
+    Base { distribution: "debian 12".to_owned(), tree: Digest::of(b""), image: None, packages }
 }
 
 fn file(path: &str, text: &str) -> ProjectFile {
@@ -26,7 +26,7 @@ fn file(path: &str, text: &str) -> ProjectFile {
 fn pinned(files: &[&ProjectFile], base: &Base, network: &Network) -> Result<Vec<String>, PinError> {
     let directory = Directory::new("python-pin");
     let (inputs, host) = (DirectoryInputs::new(&directory), directory.host());
-    let world = World { inputs: &inputs, fetch: network, host: &host, progress: &|_| {} };
+    let world = World { inputs: &inputs, fetch: network, images: &NoRegistry, host: &host, progress: &|_| {} };
     let spec = Spec::parse("assay.toml", crate::spec::tests::GREETER.as_bytes()).expect("it is good");
     let request = Request { project: directory.path(), spec: &spec, files, base, toolchains: &[] };
     let pinned = pin(&request, &world)?;
