@@ -68,6 +68,8 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "go-lock", seeds: lock_files::go_seeds, run: lock_files::go },
     Target { name: "java-lock", seeds: lock_files::java_seeds, run: lock_files::java },
     Target { name: "dockerfile", seeds: lock_files::dockerfile_seeds, run: lock_files::dockerfile },
+    Target { name: "root-layers", seeds: root_layers, run: root },
+    Target { name: "compressed", seeds: compressed_streams, run: compressed },
     Target { name: "assay-toml", seeds: specs, run: spec },
     Target { name: "assay-lock", seeds: locks, run: lock },
     Target { name: "policy", seeds: policies, run: policy },
@@ -434,8 +436,74 @@ fn image() -> build::image::Image {
         variables: Default::default(),
         labels: Default::default(),
         entries: vec![file("usr/bin/greeter", b"hello"), file("etc/greeter.toml", b"")],
+        base: None,
     })
     .expect("it is small")
+}
+
+/// A layer of a root file system: files, links and deletions.
+fn root_layers() -> Vec<Vec<u8>> {
+    let layer = |members: &[(&str, u8, &str)]| {
+        let mut out = Vec::new();
+        for (path, kind, target) in members {
+            let mut block = [0_u8; 512];
+            block[..path.len()].copy_from_slice(path.as_bytes());
+            block[100..107].copy_from_slice(b"0000755");
+            block[124..135].copy_from_slice(b"00000000000");
+            block[156] = *kind;
+            block[157..157 + target.len()].copy_from_slice(target.as_bytes());
+            block[257..265].copy_from_slice(b"ustar\x0000");
+            block[148..156].fill(b' ');
+            let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            out.extend(block);
+        }
+        out.resize(out.len() + 1024, 0);
+        out
+    };
+    vec![
+        layer(&[("usr/bin/", b'5', ""), ("bin", b'2', "usr/bin"), ("usr/bin/a", b'0', ""), ("b", b'1', "usr/bin/a")]),
+        layer(&[("bin/.wh.a", b'0', ""), ("usr/.wh..wh..opq", b'0', ""), ("bin/c/d", b'0', ""), ("dev", b'3', "")]),
+    ]
+}
+
+/// The layer upon nothing, upon itself, and upon another; every root is a tree.
+fn root(bytes: &[u8]) {
+    use inspect::image::root::{Node, Root, read};
+    let mut root = Root::default();
+    for (index, layer) in [root_layers()[0].as_slice(), bytes, bytes].into_iter().enumerate() {
+        let Ok(changes) = read(&mut &*layer, index, &mut |_, _| Ok(())) else { return };
+        if root.apply(changes).is_err() {
+            return;
+        }
+    }
+    let mut tree = model::tree::Tree::default();
+    for (path, node) in root.entries() {
+        let entry = match node {
+            Node::Directory => model::tree::Entry::Directory,
+            Node::Link { target } => model::tree::Entry::Link { target: target.clone() },
+            Node::File { executable, .. } => {
+                model::tree::Entry::File { digest: Digest::of(b""), size: 0, executable: *executable }
+            }
+        };
+        tree.insert(path, entry).expect("a root is a tree");
+        let _found = root.follow(path);
+    }
+}
+
+fn compressed_streams() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../crates/inspect/src/compressed/tests/parts.zst").to_vec(),
+        include_bytes!("../../crates/inspect/src/compressed/tests/parts.xz").to_vec(),
+    ]
+}
+
+/// Each decoder gives bytes or an error, and ends.
+fn compressed(bytes: &[u8]) {
+    use inspect::compressed::Compression;
+    for compression in [Compression::Gzip, Compression::Xz, Compression::Zstd] {
+        let _read = std::io::copy(&mut compression.unpack(bytes).take(1 << 20), &mut std::io::sink());
+    }
 }
 
 fn oci_documents() -> Vec<Vec<u8>> {

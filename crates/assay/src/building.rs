@@ -303,7 +303,13 @@ fn pack(
         })
         .collect();
     let root = inputs.trees.path(&subject.lock.base.tree);
-    let service = image::service_entries(&binaries, base, &root).context("image", doing())?;
+    let whole = spec.libraries == Libraries::Base;
+    let service = match whole {
+        true => image::upon_base(&binaries),
+        false => image::service_entries(&binaries, base, &root),
+    };
+    let service = service.context("image", doing())?;
+    let below = if whole { Some(image::root_layer(base, &root).context("image", doing())?) } else { None };
     if spec.libraries == Libraries::None && service.linkage == Linkage::Dynamic {
         return Err(Failure::no(
             "image",
@@ -311,7 +317,8 @@ fn pack(
         )
         .hint("say `libraries = \"closure\"`, or build it static"));
     }
-    let mut variables = spec.variables.clone();
+    let mut variables = if whole { subject.lock.base.image_variables() } else { BTreeMap::new() };
+    variables.extend(spec.variables.clone());
     if let Some(path) = &service.library_path {
         variables.entry("LD_LIBRARY_PATH".to_owned()).or_insert_with(|| path.clone());
     }
@@ -326,6 +333,7 @@ fn pack(
         variables,
         labels: BTreeMap::new(),
         entries: service.entries,
+        base: below,
     })
     .context("image", doing())?;
     for (path, bytes) in &image.files {

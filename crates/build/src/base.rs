@@ -10,6 +10,8 @@
 
 pub mod reference;
 
+pub mod freeze;
+
 pub mod image;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,6 +26,7 @@ use wire::purl::Purl;
 use crate::dpkg::{Database, DpkgError, Package};
 use crate::inputs::{Host, Inputs, InputsError, TreeEntry, TreeSource};
 use crate::lock;
+use crate::spec::NamedPackage;
 
 /// Version of how a base is put together; a fingerprint of an older version is not used.
 const LAYOUT: u32 = 1;
@@ -108,6 +111,10 @@ pub enum BaseError {
         list = .0.iter().map(Missing::to_string).collect::<Vec<_>>().join(", "),
         names = .0.iter().map(|m| m.name.clone()).collect::<Vec<_>>().join(" "))]
     Missing(Vec<Missing>),
+    /// Packages whose version is another than `assay.toml` names.
+    #[error("this machine differs from assay.toml: {}; install those versions, or run `assay env freeze --refresh`",
+        .0.iter().map(Difference::to_string).collect::<Vec<_>>().join(", "))]
+    Versions(Vec<Difference>),
     /// More packages than a base may have.
     #[error("the base would have more than {PACKAGES_MAX} packages")]
     TooMany,
@@ -163,19 +170,28 @@ pub struct Resolved {
 }
 
 /// Finds the installed packages that the named ones lead to.
-pub fn resolve(host: &Host, names: &[String]) -> Result<Resolved, BaseError> {
+pub fn resolve(host: &Host, named: &[NamedPackage]) -> Result<Resolved, BaseError> {
     let database = Database::read(&host.root)?;
-    let packages = closure(&database, names)?;
+    let packages = closure(&database, named)?;
+    let other = |package: &NamedPackage| {
+        let (wanted, found) = (package.version.clone()?, database.package(&package.name)?);
+        let installed = Some(found.version.clone());
+        (found.version != wanted).then(|| Difference { name: package.name.clone(), locked: wanted, installed })
+    };
+    let others: Vec<Difference> = named.iter().filter_map(other).collect();
+    if !others.is_empty() {
+        return Err(BaseError::Versions(others));
+    }
     let distribution = distribution(&fs::read_to_string(host.root.join("etc/os-release")).unwrap_or_default());
     Ok(Resolved { database, packages, distribution })
 }
 
 /// Sorted by name. A named package is in even when the table leaves it out as a dependency.
-fn closure(database: &Database, names: &[String]) -> Result<Vec<Package>, BaseError> {
+fn closure(database: &Database, named: &[NamedPackage]) -> Result<Vec<Package>, BaseError> {
     let mut found: BTreeMap<String, Package> = BTreeMap::new();
     let mut missing = Vec::new();
     let mut queue = VecDeque::new();
-    for name in names {
+    for NamedPackage { name, .. } in named {
         match database.package(name) {
             Some(package) => queue.push_back(package),
             None => missing.push(Missing { name: name.clone(), needed_by: None }),

@@ -1,4 +1,4 @@
-//! An OCI image with one layer, made the same way every time.
+//! An OCI image with a layer of our own, alone or upon that of a whole root file system, made the same way every time.
 //!
 //! Specification: OCI image 1.1 <https://github.com/opencontainers/image-spec/tree/v1.1.1> (manifest, config, layer,
 //! image layout).
@@ -12,6 +12,8 @@ mod layer;
 
 mod layout;
 
+mod root;
+
 mod service;
 
 use std::collections::BTreeMap;
@@ -20,8 +22,10 @@ use std::path::PathBuf;
 
 use wire::digest::Digest;
 
+pub use layer::Layer;
 pub use layout::write;
-pub use service::{Binary, SERVICE_USER, Service, service_entries};
+pub use root::{root, root_layer};
+pub use service::{Binary, SERVICE_USER, Service, service_entries, upon_base};
 
 /// The version of the bytes that [`assemble`] makes; stands in the lock and in the recipe.
 pub const OUTPUT_FORMAT: u32 = 1;
@@ -53,6 +57,8 @@ pub struct Spec {
     pub labels: BTreeMap<String, String>,
     /// Files, links and directories, in any order.
     pub entries: Vec<Entry>,
+    /// The layer below them, for an image upon a base.
+    pub base: Option<Layer>,
 }
 
 /// Something that stands at a path of the image.
@@ -174,9 +180,10 @@ pub fn assemble(spec: &Spec) -> Result<Image, ImageError> {
     }
     let created = wire::timestamp::Timestamp::from_unix_s(spec.epoch_unix_s);
     let created = created.ok_or(ImageError::Epoch(spec.epoch_unix_s))?;
-    let layer = layer::pack(&spec.entries, created)?;
-    let config = layout::config(spec, created, &layer.diff_id);
-    Ok(layout::image(config, layer))
+    let mut layers = Vec::from_iter(spec.base.clone());
+    layers.push(layer::pack(&spec.entries, created)?);
+    let config = layout::config(spec, created, &layers);
+    Ok(layout::image(config, layers))
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl Base {
     /// Returns the directories that programs are found in: those of the image, as far as they are absolute, or the
     /// distribution's.
     pub(crate) fn search_path(&self) -> Vec<String> {
-        let variables = self.variables();
+        let variables = self.image_variables();
         let own = variables.get("PATH").map_or("", String::as_str);
         let own: Vec<String> = own.split(':').filter(|part| part.starts_with('/')).map(str::to_owned).collect();
         match own.is_empty() {
@@ -174,7 +174,7 @@ impl Base {
     }
 
     /// Returns the variables that the image gives to every step; of two with one name, the later.
-    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+    pub fn image_variables(&self) -> BTreeMap<String, String> {
         let all = self.image.iter().flat_map(|image| &image.variables).filter_map(|line| line.split_once('='));
         all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }

@@ -208,8 +208,13 @@ pub fn restore(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> R
     if differences.is_empty() { Ok(()) } else { Err(PinError::Differs(differences)) }
 }
 
-/// Makes the base of a lock again; returns in what it differs.
-fn restore_base(project: &Path, spec: &Spec, locked: &lock::Base, world: &World<'_>) -> Result<Vec<String>, PinError> {
+/// Makes the base of a lock again, of what the store holds as far as it does; returns in what it differs.
+pub fn restore_base(
+    project: &Path,
+    spec: &Spec,
+    locked: &lock::Base,
+    world: &World<'_>,
+) -> Result<Vec<String>, PinError> {
     if let Root::Packages(_) = spec.base.root {
         let found = base::compare(locked, world.host)?;
         if !found.is_empty() {

@@ -256,7 +256,7 @@ fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
         ("USER", "builder".to_owned()),
     ]);
     let constructed = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let mut variables = lock.base.variables();
+    let mut variables = lock.base.image_variables();
     variables.extend(constructed);
     variables.extend(contributions(lock, settings).into_iter().flat_map(|contribution| contribution.variables));
     variables

@@ -167,14 +167,23 @@ pub struct Base {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Root {
     /// Debian packages; what they depend on comes with them.
-    Packages(Vec<String>),
+    Packages(Vec<NamedPackage>),
     /// An image, whole.
     Image(ImageReference),
 }
 
+/// A package as `assay.toml` names it: `gcc`, or `gcc=4:12.2.0-3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPackage {
+    /// Its name.
+    pub name: String,
+    /// The only version that will do.
+    pub version: Option<String>,
+}
+
 impl Root {
     /// Returns the packages that are named; none for an image.
-    pub fn packages(&self) -> &[String] {
+    pub fn packages(&self) -> &[NamedPackage] {
         match self {
             Root::Packages(packages) => packages,
             Root::Image(_) => &[],
@@ -273,6 +282,8 @@ pub enum Libraries {
     Closure,
     /// None: the artifacts are static.
     None,
+    /// All of the base: it is a layer of its own below the artifacts.
+    Base,
 }
 
 /// `[[test]]`: a command that tests, run in the same sandbox.

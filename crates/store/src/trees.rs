@@ -25,6 +25,8 @@ use wire::digest::{Algorithm, Digest, Hasher};
 use crate::blobs::{BlobError, Blobs};
 use crate::durable::{self, Disk, FileError, Operation};
 
+mod provision;
+
 mod verify;
 
 pub use verify::{Difference, What};
@@ -95,6 +97,17 @@ pub enum TreesError {
     /// There is no such tree.
     #[error("no tree {0} is stored here")]
     Missing(Digest),
+    /// A file, link or directory of a stored tree that is not as its manifest says.
+    #[error("`{path}` of tree {tree} is missing or damaged")]
+    Damaged {
+        /// The tree.
+        tree: Digest,
+        /// Path in it.
+        path: String,
+    },
+    /// A place for a tree where something is already.
+    #[error("`{}` is there already, and is no empty directory", .0.display())]
+    Occupied(PathBuf),
     /// The manifest could not be stored or had.
     #[error("the manifest of the tree")]
     Manifest(#[source] BlobError),

@@ -1,5 +1,9 @@
 //! `assay env`
 
+mod freeze;
+
+pub(crate) mod provision;
+
 use std::path::PathBuf;
 
 use attest::Claim;
@@ -21,9 +25,11 @@ use crate::service;
 use crate::service::processes::ProcessId;
 use crate::session::Session;
 
-/// Look at an environment: what should run there, and what does
+/// Look at an environment, where a service runs; pin and make the one that it is built in
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    Freeze(freeze::Args),
+    Provision(provision::Args),
     Observe(ObserveArgs),
     Show(ShowArgs),
     Stop(StopArgs),
@@ -58,12 +64,18 @@ pub(crate) struct ShowArgs {
 }
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
+    match command {
+        Command::Freeze(args) => return freeze::run(args, context),
+        Command::Provision(args) => return provision::run(args, context),
+        Command::Observe(_) | Command::Show(_) | Command::Stop(_) => {}
+    }
     let project = Project::load(context)?;
     let mut session = Session::open(context)?;
     let report = match command {
         Command::Observe(args) => observe(&mut session, &project, &args.env),
         Command::Show(args) => show(&session, &project, &args.env),
         Command::Stop(args) => stop(&session, &project, &args.env),
+        Command::Freeze(_) | Command::Provision(_) => unreachable!("they need no environment"),
     };
     session.close()?;
     report

@@ -9,7 +9,7 @@ use build::base::reference::Repository;
 use build::inputs::{Images, ImagesError};
 use store::blobs::Blobs;
 use wire::digest::Digest;
-use wire::oci_distribution::Reference;
+use wire::oci_distribution::{Name, Reference, Tag};
 use wire::oci_image::Descriptor;
 
 use super::address::Address;
@@ -30,6 +30,11 @@ impl<'a> Registries<'a> {
     /// Prepares to ask; blobs go to `blobs`.
     pub(crate) fn new(context: &'a Context, blobs: &Blobs) -> Registries<'a> {
         Registries { context, blobs: blobs.clone(), clients: Mutex::default() }
+    }
+
+    /// Returns the digest that a tag leads to now; `None` when there is none.
+    pub(crate) fn digest(&self, host: &str, name: &Name, tag: &Tag) -> Result<Option<Digest>> {
+        self.client(host)?.head(name, &Reference::Tag(tag.clone()))
     }
 
     fn client(&self, host: &str) -> Result<Arc<Client>> {

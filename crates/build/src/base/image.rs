@@ -249,12 +249,16 @@ fn describe(reference: &ImageReference, source: &Source<'_>) -> Result<Described
 
 /// The platform of this machine, as images name it.
 fn platform() -> String {
-    let architecture = match std::env::consts::ARCH {
+    format!("linux/{}", architecture())
+}
+
+/// The architecture of this machine, as images name it.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
-    };
-    format!("linux/{architecture}")
+    }
 }
 
 /// The manifest of an index for a platform: the first, which is what other tools take.

@@ -34,8 +34,8 @@ fn system(directory: &Directory) {
     }
 }
 
-fn names(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
+fn names(names: &[&str]) -> Vec<NamedPackage> {
+    names.iter().map(|name| NamedPackage::parse(name)).collect()
 }
 
 #[test]
@@ -172,4 +172,19 @@ fn the_base_of_this_machine() {
         assert!(!path.starts_with("var/") && !path.starts_with("usr/share/doc/") && path != "etc/shadow", "{path}");
     }
     assert!(base.packages.iter().all(|package| package.name != "dpkg"));
+}
+
+#[test]
+fn a_version_that_assay_toml_names_must_be_the_one_that_is_installed() {
+    let directory = Directory::new("base-versions");
+    system(&directory);
+    let host = directory.host();
+    let installed = resolve(&host, &names(&["gcc"])).expect("it is installed").packages;
+    let version = &installed.iter().find(|package| package.name == "gcc").expect("it is in").version;
+    resolve(&host, &names(&[&format!("gcc={version}")])).expect("it is that one");
+    let error = resolve(&host, &names(&["gcc=4:12.2.0-14"])).expect_err("it is another");
+    let expected = format!(
+        "this machine differs from assay.toml: gcc 4:12.2.0-14 ≠ {version}; install those versions, or run `assay env freeze --refresh`"
+    );
+    assert_eq!(error.to_string(), expected);
 }

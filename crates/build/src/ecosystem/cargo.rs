@@ -42,7 +42,7 @@ const RELATIVE: &str = "vendor";
 /// Pins the crates of all lock files.
 pub(super) fn pin(request: &Request<'_>, world: &World<'_>) -> Result<Pinned, PinError> {
     if request.spec.base.toolchains.iter().all(|name| name != "rust")
-        && !request.spec.base.root.packages().iter().any(|package| package == "cargo")
+        && !request.spec.base.root.packages().iter().any(|package| package.name == "cargo")
     {
         return Err(PinError::NoToolchain);
     }

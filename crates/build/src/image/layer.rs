@@ -32,9 +32,12 @@ const OS_UNKNOWN: u8 = 255;
 const BLOCK: usize = 512;
 
 /// A finished layer.
-pub(super) struct Layer {
-    pub(super) diff_id: Digest,
-    pub(super) gzip: Vec<u8>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Digest of the uncompressed tar: its identity.
+    pub diff_id: Digest,
+    /// The bytes that are stored.
+    pub gzip: Vec<u8>,
 }
 
 /// Packs the entries, and the directories above them, sorted by path.

@@ -19,7 +19,7 @@ use super::{Image, ImageError, PATH, Spec};
 const PARTIAL: &str = ".partial-";
 
 /// Returns the config's canonical bytes. What is empty is left out.
-pub(super) fn config(spec: &Spec, created: Timestamp, diff_id: &Digest) -> Vec<u8> {
+pub(super) fn config(spec: &Spec, created: Timestamp, layers: &[Layer]) -> Vec<u8> {
     let mut variables = spec.variables.clone();
     variables.entry("PATH".to_owned()).or_insert_with(|| PATH.to_owned());
     let ports: BTreeMap<String, Empty> = spec.ports.iter().map(|port| (format!("{port}/tcp"), Empty {})).collect();
@@ -31,43 +31,41 @@ pub(super) fn config(spec: &Spec, created: Timestamp, diff_id: &Digest) -> Vec<u
             user: Some(spec.user.clone()).filter(|user| !user.is_empty()),
             exposed_ports: Some(ports).filter(|ports| !ports.is_empty()),
             env: Some(variables.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-            entrypoint: Some(spec.entrypoint.clone()),
+            entrypoint: Some(spec.entrypoint.clone()).filter(|entrypoint| !entrypoint.is_empty()),
             cmd: Some(spec.arguments.clone()).filter(|arguments| !arguments.is_empty()),
             volumes: None,
             working_dir: None,
             labels: Some(spec.labels.clone()).filter(|labels| !labels.is_empty()),
             stop_signal: None,
         }),
-        rootfs: RootFs { kind: "layers".to_owned(), diff_ids: vec![*diff_id] },
+        rootfs: RootFs { kind: "layers".to_owned(), diff_ids: layers.iter().map(|layer| layer.diff_id).collect() },
         history: Vec::new(),
     };
     config.to_json()
 }
 
-/// Puts config and layer together to a layout.
-pub(super) fn image(config: Vec<u8>, layer: Layer) -> Image {
+/// Puts config and layers together to a layout.
+pub(super) fn image(config: Vec<u8>, layers: Vec<Layer>) -> Image {
     let config_descriptor = describe(MEDIA_TYPE_CONFIG, &config);
-    let layer_descriptor = describe(MEDIA_TYPE_LAYER_GZIP, &layer.gzip);
-    let (config_digest, layer_digest) = (config_descriptor.digest, layer_descriptor.digest);
-    let manifest = Manifest::new(config_descriptor, vec![layer_descriptor]).to_json();
+    let config_digest = config_descriptor.digest;
+    let descriptors: Vec<Descriptor> =
+        layers.iter().map(|layer| describe(MEDIA_TYPE_LAYER_GZIP, &layer.gzip)).collect();
+    let digests: Vec<Digest> = descriptors.iter().map(|layer| layer.digest).collect();
+    let manifest = Manifest::new(config_descriptor, descriptors).to_json();
     let manifest_descriptor = describe(MEDIA_TYPE_MANIFEST, &manifest);
     let manifest_digest = manifest_descriptor.digest;
     let index = Index::new(vec![manifest_descriptor]).to_json();
     let blob = |digest: &Digest| format!("blobs/{}/{}", digest.algorithm(), digest.hex());
-    Image {
-        manifest: manifest_digest,
-        manifest_size: manifest.len() as u64,
-        config: config_digest,
-        diff_ids: vec![layer.diff_id],
-        layers: vec![layer_digest],
-        files: vec![
-            ("oci-layout".to_owned(), LAYOUT.as_bytes().to_vec()),
-            (blob(&layer_digest), layer.gzip),
-            (blob(&config_digest), config),
-            (blob(&manifest_digest), manifest),
-            ("index.json".to_owned(), index),
-        ],
-    }
+    let diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
+    let manifest_size = manifest.len() as u64;
+    let mut files = vec![("oci-layout".to_owned(), LAYOUT.as_bytes().to_vec())];
+    files.extend(digests.iter().zip(layers).map(|(digest, layer)| (blob(digest), layer.gzip)));
+    files.extend([
+        (blob(&config_digest), config),
+        (blob(&manifest_digest), manifest),
+        ("index.json".to_owned(), index),
+    ]);
+    Image { manifest: manifest_digest, manifest_size, config: config_digest, diff_ids, layers: digests, files }
 }
 
 fn describe(media_type: &str, bytes: &[u8]) -> Descriptor {

@@ -9,6 +9,7 @@ use model::tree::{self, Tree};
 use wire::digest::Digest;
 
 use super::{Bytes, Content, Entry, ImageError};
+use crate::base::image::architecture;
 
 /// The user that a service runs as unless its specification names another: nobody's number on any system.
 pub const SERVICE_USER: &str = "65532:65532";
@@ -77,6 +78,20 @@ pub fn service_entries(binaries: &[Binary], tree: &Tree, root: &Path) -> Result<
         (Some(one), Some(other)) => Err(ImageError::Machine(format!("{one} and {other}"))),
         (None, _) => Err(ImageError::NoEntrypoint),
     }
+}
+
+/// The contents of an image upon a whole base: the binaries, which may be scripts, and nothing beside them.
+pub fn upon_base(binaries: &[Binary]) -> Result<Service, ImageError> {
+    let entry = |binary: &Binary| {
+        let content = Content::File { bytes: Bytes::Here(read(&binary.host)?), executable: true };
+        Ok(Entry { path: binary.path.clone(), content })
+    };
+    Ok(Service {
+        entries: binaries.iter().map(entry).collect::<Result<_, ImageError>>()?,
+        architecture: architecture().to_owned(),
+        linkage: Linkage::Dynamic,
+        library_path: None,
+    })
 }
 
 /// Users, groups and a directory for temporary files.

@@ -48,6 +48,7 @@ fn sample() -> Spec {
         ports: vec![8080],
         variables: BTreeMap::from([("GREETER_LANGUAGE".to_owned(), "de".to_owned())]),
         labels: BTreeMap::from([("org.opencontainers.image.title".to_owned(), "greeter".to_owned())]),
+        base: None,
         entries: vec![
             Entry {
                 path: "usr/bin/greeter".to_owned(),
@@ -306,4 +307,46 @@ fn a_service_brings_its_libraries() {
     let missing = service_entries(&binaries, &Tree::default(), &root).expect_err("an empty base");
     assert!(matches!(missing, ImageError::Libraries { .. }));
     assert!(matches!(service_entries(&[], &tree, &root), Err(ImageError::NoEntrypoint)));
+}
+
+/// A tree in a directory, as the store has it.
+fn stored(name: &str, files: &[(&str, &str)]) -> (crate::testing::Directory, model::tree::Tree) {
+    let directory = crate::testing::Directory::new(name);
+    let mut tree = model::tree::Tree::default();
+    for (path, text) in files {
+        directory.write(path, text);
+        let (digest, size) = (Digest::of(text.as_bytes()), text.len() as u64);
+        let entry = model::tree::Entry::File { digest, size, executable: path.starts_with("bin/") };
+        tree.insert(path, entry).expect("it is good");
+    }
+    tree.insert("var/tmp", model::tree::Entry::Directory).expect("it is good");
+    (directory, tree)
+}
+
+#[test]
+fn a_root_is_one_layer_that_its_tree_alone_decides() {
+    let (directory, tree) = stored("root", &[("bin/sh", "shell"), ("etc/motd", "hello")]);
+    let layer = root_layer(&tree, directory.path()).expect("packed");
+    let image = root(layer.clone(), "amd64", BTreeMap::new()).expect("made");
+    assert_eq!(image.diff_ids, [layer.diff_id]);
+    let members = read_back(&image).layers.remove(0).members;
+    let shown: Vec<String> = members.iter().map(|member| format!("{:o} {}", member.mode, member.path)).collect();
+    assert_eq!(shown, ["755 bin", "755 bin/sh", "755 etc", "644 etc/motd", "1777 tmp", "755 var", "1777 var/tmp"]);
+    let (elsewhere, same) = stored("root-again", &[("etc/motd", "hello"), ("bin/sh", "shell")]);
+    assert_eq!(root_layer(&same, elsewhere.path()).expect("packed"), layer);
+    expect_test::expect!["sha256:48226dccf23c5720dbfaec5e127536c52b7dc8a1f61e688f4dfa68b523a4fc76"]
+        .assert_eq(&image.manifest.to_string());
+}
+
+#[test]
+fn an_image_upon_a_base_has_two_layers() {
+    let (directory, tree) = stored("upon", &[("bin/sh", "shell")]);
+    let layer = root_layer(&tree, directory.path()).expect("packed");
+    let image = assemble(&Spec { base: Some(layer.clone()), ..sample() }).expect("a sound specification");
+    let alone = assemble(&sample()).expect("a sound specification");
+    assert_eq!(image.diff_ids, [layer.diff_id, alone.diff_ids[0]]);
+    assert_eq!(image.layers[1], alone.layers[0], "the upper layer is the same with and without a base");
+    let read = read_back(&image);
+    assert_eq!(read.layers[0].members[1].path, "bin/sh");
+    assert_eq!(read.config.rootfs.diff_ids, image.diff_ids);
 }

@@ -213,13 +213,13 @@ fn a_lock_with_an_image_has_a_version_of_its_own() {
 fn an_image_gives_its_search_path_and_variables() {
     let mut base = Base { image: Some(image()), ..sample().base };
     assert_eq!(base.search_path(), ["/opt/tool/bin", "/usr/bin"]);
-    assert_eq!(base.variables()["QUOTE"], "\"");
+    assert_eq!(base.image_variables()["QUOTE"], "\"");
     let of = |path: &str| Base { image: Some(Image { variables: vec![path.to_owned()], ..image() }), ..sample().base };
     assert_eq!(of("PATH=relative:/a::.:/b").search_path(), ["/a", "/b"]);
     assert_eq!(of("PATH=.").search_path(), ["/usr/bin", "/bin", "/usr/sbin"]);
     base.image = None;
     assert_eq!(base.search_path(), ["/usr/bin", "/bin", "/usr/sbin"]);
-    assert!(base.variables().is_empty());
+    assert!(base.image_variables().is_empty());
 }
 
 #[test]

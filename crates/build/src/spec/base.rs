@@ -1,7 +1,7 @@
 //! `[base]`: what the root file system of a build is made of.
 
 use super::read::{is_name, is_package_name, relative, shown};
-use super::{Base, Root};
+use super::{Base, NamedPackage, Root};
 use crate::base::reference::{ImageReference, ImageReferenceError};
 use crate::document::{At, Reader, Table};
 use crate::ecosystem::{self, LockFileKind};
@@ -60,16 +60,39 @@ fn root(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Root> {
     }
 }
 
-fn packages(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Vec<String>> {
+fn packages(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Vec<NamedPackage>> {
     let packages = reader.strings(table, "packages")?;
-    for package in &packages.value {
-        if !is_package_name(&package.value) {
+    let mut named: Vec<NamedPackage> = Vec::new();
+    for package in packages.value {
+        let one = NamedPackage::parse(&package.value);
+        let is_good = is_package_name(&one.name) && one.version.as_deref().is_none_or(is_version);
+        if !is_good {
             let message = format!("`{}` is no name of a Debian package", shown(&package.value));
-            let allowed = "lower-case letters, digits, `+`, `-` and `.`; the version is pinned by the lock".to_owned();
+            let allowed =
+                "lower-case letters, digits, `+`, `-` and `.`; with a version as \"gcc=4:12.2.0-3\"".to_owned();
             reader.problem(package.offset, message, allowed);
+        } else if named.iter().any(|other| other.name == one.name && other.version != one.version) {
+            reader.problem(package.offset, format!("`{}` is named with two versions", one.name), None);
+        }
+        named.push(one);
+    }
+    Some(named)
+}
+
+impl NamedPackage {
+    /// Divides name and version; neither is checked.
+    pub(crate) fn parse(text: &str) -> NamedPackage {
+        match text.split_once('=') {
+            Some((name, version)) => NamedPackage { name: name.to_owned(), version: Some(version.to_owned()) },
+            None => NamedPackage { name: text.to_owned(), version: None },
         }
     }
-    Some(packages.value.into_iter().map(|package| package.value).collect())
+}
+
+/// Whether a text can be a version, as Debian Policy 5.6.12 has it.
+fn is_version(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'~' | b':');
+    !text.is_empty() && text.len() <= 256 && text.bytes().all(inner)
 }
 
 fn lock_files(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Option<Vec<String>>> {

@@ -293,7 +293,7 @@ fn image(reader: &mut Reader<'_>, top: &Table<'_, '_>, artifacts: Option<&[Artif
         reader.problem(member.offset, message, crate::problem::suggestion(&member.value, &known));
     }
     let entrypoint = command(reader, &table, "entrypoint");
-    let kinds = [("closure", Libraries::Closure), ("none", Libraries::None)];
+    let kinds = [("closure", Libraries::Closure), ("none", Libraries::None), ("base", Libraries::Base)];
     let libraries = reader.one_of(&table, "libraries", &kinds).unwrap_or(Libraries::Closure);
     let user = match reader.string(&table, "user") {
         Some(user) => checked_user(reader, user)?,

@@ -106,3 +106,33 @@ fn what_is_no_image_is_refused_with_its_place() {
           = take one of the two: an image is the whole root file system of a build"#]],
     );
 }
+
+#[test]
+fn packages_may_have_a_version() {
+    let spec = with("packages = [\"gcc=4:12.2.0-3\", \"libc6-dev\"]").expect("it is good");
+    let shown: Vec<_> = spec.base.root.packages().iter().map(|p| (p.name.as_str(), p.version.as_deref())).collect();
+    assert_eq!(shown, [("gcc", Some("4:12.2.0-3")), ("libc6-dev", None)]);
+    refused(
+        "packages = [\"gcc=\", \"make=1 2\", \"a\"]",
+        expect![[r#"
+        assay.toml:8:13: `gcc=` is no name of a Debian package
+          | packages = ["gcc=", "make=1 2", "a"]
+          |             ^
+          = lower-case letters, digits, `+`, `-` and `.`; with a version as "gcc=4:12.2.0-3"
+        assay.toml:8:21: `make=1 2` is no name of a Debian package
+          | packages = ["gcc=", "make=1 2", "a"]
+          |                     ^
+          = lower-case letters, digits, `+`, `-` and `.`; with a version as "gcc=4:12.2.0-3"
+        assay.toml:8:33: `a` is no name of a Debian package
+          | packages = ["gcc=", "make=1 2", "a"]
+          |                                 ^
+          = lower-case letters, digits, `+`, `-` and `.`; with a version as "gcc=4:12.2.0-3""#]],
+    );
+    refused(
+        "packages = [\"gcc=1\", \"gcc=2\"]",
+        expect![[r#"
+        assay.toml:8:22: `gcc` is named with two versions
+          | packages = ["gcc=1", "gcc=2"]
+          |                      ^"#]],
+    );
+}
