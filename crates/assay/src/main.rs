@@ -39,6 +39,7 @@ mod walk;
 mod deploying;
 mod live;
 mod port;
+mod rehash;
 mod release;
 mod runbook;
 mod service;

@@ -20,6 +20,7 @@ use crate::keys::KeyName;
 use crate::layout;
 use crate::normalising;
 use crate::project::Project;
+use crate::rehash::{Rehashed, rehash};
 use crate::report::Report;
 use crate::runbook::durable;
 use crate::session::Session;
@@ -39,6 +40,11 @@ pub(crate) struct Args {
     /// Where the machine does not allow it, nothing is built: exit 2, with what refused it and what would help.
     #[arg(long, value_name = "LEVEL", value_parser = level, default_value = "trace-only")]
     level: Level,
+    /// Before anything is mounted, read and hash again all that assay.lock pins
+    ///
+    /// Trees in the store are sealed, and otherwise not walked again. Exit 1 with the file when one has other bytes.
+    #[arg(long)]
+    paranoid: bool,
     /// Also write the artifacts, images as OCI layouts, and all that verifies them with stock tools, into this directory
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -52,8 +58,13 @@ fn level(text: &str) -> std::result::Result<Level, String> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let project = Project::load(context)?;
     let mut session = Session::open(context)?;
-    let outcome = build_at(&mut session, &project, args.again, args.level);
-    let outcome = outcome.and_then(|built| {
+    let rehashed = match args.paranoid {
+        true => project.lock().and_then(|lock| rehash(context, session.inputs(), &lock)).map(Some),
+        false => Ok(None),
+    };
+    let outcome = rehashed.and_then(|rehashed| {
+        let mut built = build_at(&mut session, &project, args.again, args.level)?;
+        built.rehashed = rehashed;
         if let Some(directory) = &args.output {
             write_out(&session, &built.recipe.outputs, directory)?;
         }
@@ -96,6 +107,8 @@ pub(crate) struct Built {
     pub(crate) run_payload: Digest,
     run: Value,
     cached: bool,
+    /// What `--paranoid` read again.
+    rehashed: Option<Rehashed>,
     /// The comparison, after `--again`.
     pub(crate) rebuilt: Option<(Rebuilt, Digest)>,
 }
@@ -159,6 +172,7 @@ fn former(session: &Session<'_>, subject: &Subject<'_>, plan: &Digest, minimum: 
                 run_payload,
                 run: of_run(&run),
                 cached: true,
+                rehashed: None,
                 rebuilt: None,
             }));
         }
@@ -197,7 +211,7 @@ fn state(session: &mut Session<'_>, subject: &Subject<'_>, minimum: Level) -> Re
     let mut run = of_record(&record);
     let of_file = |(path, report): &(String, normalise::Report)| normalising::json_of(path, report);
     run["normalised"] = normalised.iter().map(of_file).collect();
-    Ok(Built { recipe: record.recipe, recipe_payload, run_payload, run, cached: false, rebuilt: None })
+    Ok(Built { recipe: record.recipe, recipe_payload, run_payload, run, cached: false, rehashed: None, rebuilt: None })
 }
 
 /// Builds a second time, compares, and states the outcome whatever it is.
@@ -274,6 +288,9 @@ impl Built {
         json["recipe"] = json!(self.recipe_payload);
         json["run"] = json!(self.run_payload);
         json["cached"] = json!(self.cached);
+        if let Some(rehashed) = self.rehashed {
+            json["rehashed"] = rehashed.json();
+        }
         let equal = self.rebuilt.as_ref().is_none_or(|(rebuilt, _)| rebuilt.equal);
         if let Some((rebuilt, payload)) = &self.rebuilt {
             json["rebuilt"] = json!({
@@ -310,6 +327,7 @@ impl Built {
         for file in self.run["normalised"].as_array().into_iter().flatten() {
             out.push(format!("normalised {}", normalising::summary_of(file)));
         }
+        out.extend(self.rehashed.map(Rehashed::text));
         out.push(format!("recipe {}\nrun    {}", self.recipe_payload, self.run_payload));
         if let Some((rebuilt, payload)) = &self.rebuilt {
             out.push(match rebuilt.equal {

@@ -19,6 +19,7 @@ use crate::keys::KeyName;
 use crate::machine;
 use crate::pipeline;
 use crate::project::Project;
+use crate::rehash::rehash;
 use crate::report::Report;
 use crate::session::Session;
 
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Test the build and deployment steps themselves, in a scratch environment
     #[arg(long)]
     pipeline: bool,
+    /// Before anything is mounted, read and hash again all that assay.lock pins
+    #[arg(long)]
+    paranoid: bool,
     /// Run only this test of assay.toml
     #[arg(value_name = "NAME", conflicts_with = "pipeline")]
     name: Option<String>,
@@ -42,11 +46,14 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let project = Project::load(context)?;
     let mut session = Session::open(context)?;
-    let outcome = if args.pipeline {
-        pipeline::test(&mut session, &project)
-    } else {
-        test(&mut session, &project, args.name.as_deref()).map(|suites| report(&suites))
+    let rehashed = match args.paranoid {
+        true => project.lock().and_then(|lock| rehash(context, session.inputs(), &lock)).map(drop),
+        false => Ok(()),
     };
+    let outcome = rehashed.and_then(|()| match args.pipeline {
+        true => pipeline::test(&mut session, &project),
+        false => test(&mut session, &project, args.name.as_deref()).map(|suites| report(&suites)),
+    });
     session.close()?;
     outcome
 }

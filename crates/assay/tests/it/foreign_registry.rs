@@ -16,14 +16,14 @@ use crate::place::{Place, free_port};
 const REGISTRY: &str = "/usr/bin/docker-registry";
 
 /// A running registry; it is killed when this value is dropped.
-struct Registry {
+pub(crate) struct Registry {
     child: Child,
     storage: PathBuf,
-    host: String,
+    pub(crate) host: String,
 }
 
 impl Registry {
-    fn start(place: &Place) -> Registry {
+    pub(crate) fn start(place: &Place) -> Registry {
         assert!(Path::new(REGISTRY).exists(), "`{REGISTRY}` is needed: apt-get install docker-registry");
         let storage = place.root().join("registry");
         let host = format!("127.0.0.1:{}", free_port());

@@ -42,3 +42,5 @@ mod backup;
 mod lint;
 
 mod private_sigstore;
+
+mod bases;
