@@ -69,6 +69,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "java-lock", seeds: lock_files::java_seeds, run: lock_files::java },
     Target { name: "dockerfile", seeds: lock_files::dockerfile_seeds, run: lock_files::dockerfile },
     Target { name: "root-layers", seeds: root_layers, run: root },
+    Target { name: "deb", seeds: debs, run: deb },
     Target { name: "compressed", seeds: compressed_streams, run: compressed },
     Target { name: "assay-toml", seeds: specs, run: spec },
     Target { name: "assay-lock", seeds: locks, run: lock },
@@ -489,6 +490,26 @@ fn root(bytes: &[u8]) {
         tree.insert(path, entry).expect("a root is a tree");
         let _found = root.follow(path);
     }
+}
+
+/// A Debian package of one file, its parts plain archives.
+fn debs() -> Vec<Vec<u8>> {
+    let mut out = b"!<arch>\n".to_vec();
+    let tar = archives().remove(0);
+    for (name, bytes) in [("debian-binary", &b"2.0\n"[..]), ("control.tar", &tar), ("data.tar", &tar)] {
+        out.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, bytes.len()).as_bytes());
+        out.extend(bytes);
+    }
+    vec![out]
+}
+
+fn deb(bytes: &[u8]) {
+    let Ok(deb) = inspect::deb::Deb::parse(bytes) else { return };
+    let _scripts = deb.scripts();
+    let _read = deb.files(&mut |member, _| {
+        assert!(!member.path.starts_with('/'), "`{}` leaves the package", member.path);
+        Ok(())
+    });
 }
 
 fn compressed_streams() -> Vec<Vec<u8>> {

@@ -6,11 +6,13 @@
 //!
 //! Because the tree digest covers content alone, two machines with the same packages make the same base.
 //!
-//! A base that is an image is [`image`]'s.
+//! A base that is an image is [`image`]'s; one of packages that are not installed, [`debs`]'.
 
 pub mod reference;
 
 pub mod freeze;
+
+pub mod debs;
 
 pub mod image;
 
@@ -292,15 +294,17 @@ fn pinned(
         version: package.version.clone(),
         architecture: package.architecture.clone(),
         digest: own.digest(),
-        purl: purl(package, distribution),
+        deb: None,
+        url: None,
+        purl: purl_of(&package.name, &package.version, &package.architecture, distribution),
     })
 }
 
 /// `pkg:deb/debian/gcc-12@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12`
-fn purl(package: &Package, distribution: &str) -> String {
+fn purl_of(name: &str, version: &str, architecture: &str, distribution: &str) -> String {
     let vendor = distribution.split(' ').next().unwrap_or("linux");
-    let purl = Purl::new("deb", &package.name, &package.version).in_namespace(vendor);
-    purl.with("arch", &package.architecture).with("distro", &distribution.replace(' ', "-")).to_string()
+    let purl = Purl::new("deb", name, version).in_namespace(vendor);
+    purl.with("arch", architecture).with("distro", &distribution.replace(' ', "-")).to_string()
 }
 
 /// Files and links of the base, by their path in the tree.

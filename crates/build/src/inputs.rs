@@ -209,15 +209,16 @@ pub struct Host {
     pub cache: PathBuf,
     /// Where crates are unpacked on the way into the store; emptied afterwards.
     pub scratch: PathBuf,
-    /// Variables for the tools that are run (`rustc`, `cargo`, `git`, `node`) and for where to fetch from: those of [`HOST_VARIABLES`] that are set.
+    /// Variables for the tools that are run (`rustc`, `cargo`, `git`, `node`, `apt-get`) and for where to fetch from: those of [`HOST_VARIABLES`] that are set.
     pub variables: BTreeMap<String, String>,
 }
 
 /// What the tools that a lock runs may see of the caller's variables: where toolchains lie, and how the network and
 /// private repositories are reached.
-pub const HOST_VARIABLES: [&str; 13] = [
+pub const HOST_VARIABLES: [&str; 14] = [
     "PATH",
     "HOME",
+    "APT_CONFIG",
     "RUSTUP_HOME",
     "RUSTUP_TOOLCHAIN",
     "SSH_AUTH_SOCK",

@@ -80,7 +80,7 @@ pub const SIZE_MAX: usize = 16 * 1024 * 1024;
 
 const HEADER: &str = "# Written by `assay lock`; do not edit. Run `assay lock` to write it anew.\n";
 
-/// The newest version that is written and read: 3 has a base that is an image.
+/// The newest version that is written and read: 3 has a base that is an image, or packages by their files.
 const VERSION: u32 = 3;
 
 /// The version of a lock without what came later: such a lock keeps its bytes.
@@ -161,6 +161,11 @@ pub struct Image {
 }
 
 impl Base {
+    /// Whether its tree can be made again of blobs: of an image's layers, or of packages' files.
+    pub fn is_of_blobs(&self) -> bool {
+        self.image.is_some() || self.packages.iter().any(|package| package.deb.is_some())
+    }
+
     /// Returns the directories that programs are found in: those of the image, as far as they are absolute, or the
     /// distribution's.
     pub(crate) fn search_path(&self) -> Vec<String> {
@@ -192,6 +197,12 @@ pub struct BasePackage {
     pub architecture: String,
     /// Digest of the tree of its files.
     pub digest: Digest,
+    /// SHA-256 of its `.deb`, a blob of the store; `None` where it was installed.
+    #[serde(default)]
+    pub deb: Option<Digest>,
+    /// Where that was fetched.
+    #[serde(default)]
+    pub url: Option<String>,
     /// Package URL.
     pub purl: String,
 }
@@ -312,7 +323,7 @@ impl Lock {
 
     /// The oldest version that says all of it, so that a lock keeps its bytes when a newer assay writes it.
     fn least_version(&self) -> u32 {
-        if self.base.image.is_some() { VERSION } else { VERSION_PLAIN }
+        if self.base.is_of_blobs() { VERSION } else { VERSION_PLAIN }
     }
 
     /// Returns the digest of the lock's bytes.
@@ -346,6 +357,8 @@ impl Lock {
             line(&mut out, "version", &package.version);
             line(&mut out, "architecture", &package.architecture);
             line(&mut out, "digest", &package.digest);
+            optional(&mut out, "deb", package.deb.as_ref());
+            optional(&mut out, "url", package.url.as_ref());
             line(&mut out, "purl", &package.purl);
         }
         for toolchain in &self.toolchains {

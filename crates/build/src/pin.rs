@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use wire::digest::Digest;
 
+use crate::base::debs::{self, DebsError};
 use crate::base::image::{self, BaseImageError};
 use crate::base::{self, BaseError};
 use crate::ecosystem::cargo::crates::CratesError;
@@ -72,6 +73,9 @@ pub enum PinError {
     /// The image that is the base.
     #[error(transparent)]
     BaseImage(#[from] BaseImageError),
+    /// The packages that are the base.
+    #[error(transparent)]
+    Debs(#[from] DebsError),
     /// A toolchain.
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
@@ -118,6 +122,8 @@ pub struct Made {
     pub counts: Counts,
     /// Base and toolchains that were imported, not found.
     pub imported: Vec<&'static str>,
+    /// What the user should know of the base.
+    pub notes: Vec<String>,
 }
 
 /// Everything that making a lock asks.
@@ -139,7 +145,8 @@ pub struct World<'a> {
 pub fn make(project: &Path, spec: &Spec, world: &World<'_>) -> Result<Made, PinError> {
     let files = ecosystem::project_files(project, spec)?;
     let mut imported = Vec::new();
-    let base = pin_base(project, spec, world, &mut imported)?;
+    let mut notes = Vec::new();
+    let base = pin_base(project, spec, world, &mut imported, &mut notes)?;
     let toolchains = pin_toolchains(project, spec, world, &mut imported)?;
     let fetched = fetched::pin(&spec.fetches, world)?;
     let mut counts = fetched.counts;
@@ -157,7 +164,7 @@ pub fn make(project: &Path, spec: &Spec, world: &World<'_>) -> Result<Made, PinE
         dependencies.extend(pinned.dependencies);
     }
     let pins = Pins { fetched: fetched.tree, base, toolchains, lock_files, dependencies };
-    Ok(Made { lock: Lock::new(spec, pins), counts, imported })
+    Ok(Made { lock: Lock::new(spec, pins), counts, imported, notes })
 }
 
 fn of_ecosystem(files: &[ProjectFile], ecosystem: Ecosystem) -> Vec<&ProjectFile> {
@@ -221,9 +228,15 @@ pub fn restore_base(
             return Ok(found.iter().map(ToString::to_string).collect());
         }
     }
-    let made = pin_base(project, spec, world, &mut Vec::new())?;
+    let made = match spec.base.root {
+        Root::Archive(_) => debs::again(locked, world)?,
+        _ => pin_base(project, spec, world, &mut Vec::new(), &mut Vec::new())?,
+    };
     Ok(match made.tree == locked.tree {
         true => Vec::new(),
+        false if matches!(spec.base.root, Root::Archive(_)) => {
+            vec!["the base: the packages have other files".to_owned()]
+        }
         false if made.image.is_some() => vec!["the base: the image has other files".to_owned()],
         false => vec!["the base: same package versions, other files".to_owned()],
     })
@@ -234,9 +247,16 @@ fn pin_base(
     spec: &Spec,
     world: &World<'_>,
     imported: &mut Vec<&'static str>,
+    notes: &mut Vec<String>,
 ) -> Result<lock::Base, PinError> {
     let packages = match &spec.base.root {
         Root::Packages(packages) => packages,
+        Root::Archive(packages) => {
+            let (pinned, is_new) = debs::pin(packages, world)?;
+            imported.extend(is_new.then_some("base"));
+            notes.extend(pinned.notes);
+            return Ok(pinned.base);
+        }
         Root::Image(reference) => {
             let (base, is_new) = image::pin(reference, project, world)?;
             imported.extend(is_new.then_some("base"));

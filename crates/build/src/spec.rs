@@ -166,8 +166,10 @@ pub struct Base {
 /// What the root file system of a build is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Root {
-    /// Debian packages; what they depend on comes with them.
+    /// Debian packages that are installed; what they depend on comes with them.
     Packages(Vec<NamedPackage>),
+    /// The same, out of their files as apt would fetch them.
+    Archive(Vec<NamedPackage>),
     /// An image, whole.
     Image(ImageReference),
 }
@@ -181,11 +183,20 @@ pub struct NamedPackage {
     pub version: Option<String>,
 }
 
+impl std::fmt::Display for NamedPackage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{}={version}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
 impl Root {
     /// Returns the packages that are named; none for an image.
     pub fn packages(&self) -> &[NamedPackage] {
         match self {
-            Root::Packages(packages) => packages,
+            Root::Packages(packages) | Root::Archive(packages) => packages,
             Root::Image(_) => &[],
         }
     }

@@ -10,6 +10,8 @@ pub mod archive;
 
 pub mod compressed;
 
+pub mod deb;
+
 pub mod dockerfile;
 
 pub mod elf;

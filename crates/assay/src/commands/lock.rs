@@ -50,19 +50,23 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
         "dependencies": made.lock.dependencies.len(),
         "fetched": made.counts.fetched,
         "imported": made.imported,
+        "notes": made.notes,
     });
     let did = match (changed, args.check) {
         (true, true) => "would change",
         (true, false) => "written",
         (false, _) => "unchanged",
     };
-    let text = format!(
+    let mut text = format!(
         "assay.lock {did}: {} dependencies, {} packages, {} toolchain(s); {}",
         made.lock.dependencies.len(),
         made.lock.base.packages.len(),
         made.lock.toolchains.len(),
         made.lock.digest()
     );
+    for note in &made.notes {
+        text.push_str(&format!("\nnote: {note}"));
+    }
     Ok(Report::of(!(changed && args.check), json, text))
 }
 

@@ -463,3 +463,129 @@ libraries = "base"
     assert_eq!(config["rootfs"]["diff_ids"].as_array().map(Vec::len), Some(2));
     assert_eq!(podman_run(&place, &layout, &[]), format!("hello from the image\n{SEEN}"));
 }
+
+/// A repository of one package in a directory, and an apt that knows nothing else.
+struct Repository {
+    config: PathBuf,
+    directory: PathBuf,
+}
+
+impl Repository {
+    fn new(place: &Place) -> Repository {
+        let root = place.root();
+        let (tree, directory, apt) = (root.join("tree"), root.join("repository"), root.join("apt"));
+        for part in ["state/lists/partial", "cache/archives/partial", "etc"] {
+            fs::create_dir_all(apt.join(part)).expect("made");
+        }
+        fs::create_dir_all(&directory).expect("made");
+        let apt_shown = apt.display();
+        fs::write(
+            root.join("apt.conf"),
+            format!(
+                "Dir \"{apt_shown}\";\nDir::State \"{apt_shown}/state\";\nDir::Cache \"{apt_shown}/cache\";\n\
+                 Dir::Etc \"{apt_shown}/etc\";\nDir::State::status \"{apt_shown}/status\";\nAPT::Sandbox::User \"\";\n"
+            ),
+        )
+        .expect("written");
+        fs::write(apt.join("status"), "").expect("written");
+        fs::write(apt.join("etc/sources.list"), format!("deb [trusted=yes] file:{} ./\n", directory.display()))
+            .expect("written");
+        install(&["/bin/sh", "/bin/cat"], &tree);
+        for (path, text) in [
+            ("opt/bin/tool", "#!/bin/sh\necho \"$GREETING from the image\"\n"),
+            ("opt/seen", "ID=testing\nVERSION_ID=7\n"),
+            (
+                "DEBIAN/postinst",
+                "#!/bin/sh\nupdate-alternatives --install /usr/bin/tool tool /opt/bin/tool 1\nln -s a b\n",
+            ),
+        ] {
+            let path = tree.join(path);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+            fs::write(path, text).expect("written");
+        }
+        let programs = ["opt/bin/tool", "DEBIAN/postinst"].map(|path| tree.join(path));
+        assert!(Command::new("chmod").arg("755").args(programs).status().expect("chmod runs").success());
+        Repository { config: root.join("apt.conf"), directory }
+    }
+
+    /// Puts a version of the package there, in place of the former, and has apt read the index.
+    fn publish(&self, place: &Place, version: &str) {
+        let tree = place.root().join("tree");
+        let text = |more: &str| {
+            format!(
+                "Package: shell\nVersion: {version}\nArchitecture: all\nMaintainer: Ada <ada@example.org>\n{more}Description: a shell\n"
+            )
+        };
+        fs::write(tree.join("DEBIAN/control"), text("")).expect("written");
+        let name = format!("shell_{version}_all.deb");
+        let mut packed = Command::new("dpkg-deb");
+        packed.args(["--root-owner-group", "-Zzstd", "--build"]).arg(&tree).arg(self.directory.join(&name));
+        let packed = packed.output().expect("dpkg-deb runs");
+        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+        let bytes = fs::read(self.directory.join(&name)).expect("read");
+        let digest = Digest::of(&bytes);
+        let more = format!("Filename: ./{name}\nSize: {}\nSHA256: {}\n", bytes.len(), digest.hex());
+        fs::write(self.directory.join("Packages"), text(&more)).expect("written");
+        let updated = Command::new("apt-get").args(["update", "-qq"]).env("APT_CONFIG", &self.config).output();
+        let updated = updated.expect("apt-get runs");
+        assert!(updated.status.success(), "{}", String::from_utf8_lossy(&updated.stderr));
+    }
+
+    #[track_caller]
+    fn json(&self, place: &Place, directory: &Path, exit: i32, arguments: &[&str]) -> Value {
+        let mut command = place.program(directory);
+        let output = command.args(arguments).arg("--json").env("APT_CONFIG", &self.config).output();
+        crate::place::ran(output.expect("the program runs")).exits(exit).json()
+    }
+}
+
+/// M2.2 M5.2
+#[test]
+fn packages_that_are_not_installed_are_a_base_by_their_files() {
+    let place = Place::new("debs");
+    let repository = Repository::new(&place);
+    repository.publish(&place, "1.0");
+    let directory = project(&place, "project", "oci:../image");
+    let path = directory.join("assay.toml");
+    let text = fs::read_to_string(&path).expect("read");
+    let text = text.replace("image = \"oci:../image\"", "packages = [\"shell\"] # ours\nfrom = \"archive\"");
+    let text = text.replace("tool; cat /etc/os-release;", "GREETING=hello tool; cat /opt/seen;");
+    fs::write(&path, text.replace("for f in /opt/*; do echo $f; done;", "echo /opt/bin;")).expect("written");
+
+    let frozen = repository.json(&place, &directory, 0, &["env", "freeze"]);
+    assert_eq!(frozen["changes"], json!([{"from": "shell", "to": "shell=1.0"}]));
+    let text = fs::read_to_string(&path).expect("read");
+    assert!(text.contains("packages = [\"shell=1.0\"] # ours\n"), "{text}");
+    let locked = repository.json(&place, &directory, 0, &["lock"]);
+    assert_eq!(locked["notes"], json!(["`shell`: a script, which is not run, makes links"]));
+    let lock = fs::read_to_string(directory.join("assay.lock")).expect("read");
+    let package = repository.directory.join("shell_1.0_all.deb");
+    let deb = Digest::of(&fs::read(&package).expect("read"));
+    assert!(lock.contains("version = 3\n") && lock.contains(&format!("deb = \"{deb}\"\n")), "{lock}");
+    artifact(&place, &directory);
+
+    // The repository has another version, and not the old one: who froze is told, and what is kept still builds.
+    repository.publish(&place, "1.1");
+    fs::remove_file(package).expect("removed");
+    let refused = repository.json(&place, &directory, 1, &["env", "freeze"]);
+    let told = refused["error"]["message"].as_str().expect("a message");
+    assert!(told.contains("shell 1.0 ≠ 1.1"), "{told}");
+    let refused = repository.json(&place, &directory, 2, &["lock"]);
+    let told = refused["error"]["message"].as_str().expect("a message");
+    assert!(told.contains("Version '1.0' for 'shell' was not found"), "{told}");
+    let hex = locked["base"].as_str().expect("a digest").trim_start_matches("sha256:");
+    let tree = place.home().join("data/trees/sha256").join(hex);
+    let writable = Command::new("chmod").args(["-R", "u+w"]).arg(&tree).status().expect("chmod runs");
+    assert!(writable.success());
+    fs::remove_dir_all(&tree).expect("removed");
+    let made = without_network(&place, &directory, 0, &["env", "provision", "../root"]);
+    assert_eq!(made["tree"], locked["base"]);
+    let again = place.json(&directory, 0, &["build", "--again"]);
+    assert_eq!(again["rebuilt"]["equal"], json!(true), "{again}");
+
+    // Damaged, it is named before anything is made of it.
+    let stored = deb.hex();
+    flip(&place.home().join("data/blobs/sha256").join(&stored[..2]).join(&stored[2..]));
+    let damaged = place.assay(&directory, &["build", "--paranoid", "--json"]).exits(1).json();
+    assert!(damaged["error"]["message"].as_str().is_some_and(|told| told.contains("`shell`")), "{damaged}");
+}

@@ -22,6 +22,8 @@ pub struct Named {
     pub image: Option<Place<Image>>,
     /// The packages.
     pub packages: Vec<Place<NamedPackage>>,
+    /// Whether they come as files, and need not be installed.
+    pub from_archive: bool,
 }
 
 /// A string of the file.
@@ -78,7 +80,8 @@ impl Named {
             Some(Place { value: NamedPackage::parse(item.get_ref().as_str()?), at: item.span() })
         };
         let packages = packages.into_iter().flat_map(|list| list.iter()).filter_map(package).collect();
-        Ok(Named { text: text.to_owned(), image, packages })
+        let from_archive = base.get("from").and_then(|from| from.get_ref().as_str()) == Some("archive");
+        Ok(Named { text: text.to_owned(), image, packages, from_archive })
     }
 
     /// Returns the text with some of its strings replaced.

@@ -32,6 +32,8 @@ pub(crate) fn sample() -> Lock {
         version: "12.2.0-14+deb12u1".to_owned(),
         architecture: "amd64".to_owned(),
         digest: digest(name),
+        deb: None,
+        url: None,
         purl: format!("pkg:deb/debian/{name}@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12"),
     };
     let registry = Dependency {

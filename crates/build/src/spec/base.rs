@@ -12,7 +12,7 @@ use crate::toolchain;
 pub(super) fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Base> {
     reader.required(top, "base");
     let table = reader.table(top, "base")?;
-    reader.keys(&table, &["packages", "image", "toolchains", "targets", "lock-files"]);
+    reader.keys(&table, &["packages", "from", "image", "toolchains", "targets", "lock-files"]);
     let root = root(reader, &table);
     let toolchains = reader.strings(&table, "toolchains").map_or(Vec::new(), |list| list.value);
     for toolchain in &toolchains {
@@ -39,8 +39,15 @@ fn root(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Root> {
         if !table.table.contains_key("image") {
             reader.required(table, "packages");
         }
-        return packages(reader, table).map(Root::Packages);
+        let known = [("installed", false), ("archive", true)];
+        let from_archive = reader.one_of(table, "from", &known).unwrap_or(false);
+        return packages(reader, table).map(if from_archive { Root::Archive } else { Root::Packages });
     };
+    if let Some(from) = table.table.get("from") {
+        let allowed = "leave it out: it is for `packages`".to_owned();
+        reader.problem(from.span().start, "`from` says nothing about an image", allowed);
+        return None;
+    }
     if let Some(packages) = table.table.get("packages") {
         let allowed = "take one of the two: an image is the whole root file system of a build".to_owned();
         reader.problem(packages.span().start, "`[base]` names both `image` and `packages`", allowed);

@@ -1,14 +1,17 @@
 //! `assay env freeze`
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use build::base::debs;
 use build::base::freeze::{Change, Image, Named};
 use build::dpkg::Database;
-use build::spec;
+use build::spec::{self, NamedPackage};
 use serde_json::json;
 use wire::digest::Digest;
 use wire::oci_distribution::{Location, Tag};
 
+use crate::commands::lock::with_world;
 use crate::context::Context;
 use crate::error::{Context as _, Failure, Result};
 use crate::project;
@@ -38,7 +41,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let bytes = project::optional(&path)?
         .ok_or_else(|| Failure::new("no-spec", format!("`{}` does not exist", path.display())).hint("assay init"))?;
     let named = Named::parse(spec::FILE, &bytes).map_err(|problem| Failure::problems("spec", &[problem]))?;
-    let mut changes = packages(args, &named)?;
+    let mut changes = packages(args, context, &named)?;
     changes.extend(image(args, context, &directory, &named)?);
     let text = named.apply(&changes);
     if !changes.is_empty() && !args.check {
@@ -57,28 +60,27 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     Ok(Report::of(changes.is_empty() || !args.check, json, text))
 }
 
-/// Every package with the version that is installed.
-fn packages(args: &Args, named: &Named) -> Result<Vec<Change>> {
+/// Every package with the version that is installed, or that apt would fetch.
+fn packages(args: &Args, context: &Context, named: &Named) -> Result<Vec<Change>> {
     if named.packages.is_empty() {
         return Ok(Vec::new());
     }
-    let database = Database::read(Path::new("/")).context("freeze", "reading the package database")?;
+    let known = match named.from_archive {
+        true => fetched(args, context, named)?,
+        false => installed(named)?,
+    };
     let (mut changes, mut missing, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for place in &named.packages {
         let package = &place.value;
-        let Some(installed) = database.package(&package.name) else {
+        let Some(found) = known.get(&package.name) else {
             missing.push(package.name.clone());
             continue;
         };
-        let from = match &package.version {
-            Some(version) => format!("{}={version}", package.name),
-            None => package.name.clone(),
-        };
         match &package.version {
-            Some(version) if *version != installed.version && !args.refresh => {
-                others.push(format!("{} {version} ≠ {}", package.name, installed.version));
+            Some(version) if version != found && !args.refresh => {
+                others.push(format!("{} {version} ≠ {found}", package.name));
             }
-            _ => changes.extend(place.becomes(from, format!("{}={}", package.name, installed.version))),
+            _ => changes.extend(place.becomes(package.to_string(), format!("{}={found}", package.name))),
         }
     }
     if !missing.is_empty() {
@@ -90,6 +92,29 @@ fn packages(args: &Args, named: &Named) -> Result<Vec<Change>> {
         return Err(Failure::no("differs", message).hint("install those versions, or assay env freeze --refresh"));
     }
     Ok(changes)
+}
+
+fn installed(named: &Named) -> Result<BTreeMap<String, String>> {
+    let database = Database::read(Path::new("/")).context("freeze", "reading the package database")?;
+    let packages = named.packages.iter().filter_map(|place| database.package(&place.value.name));
+    Ok(packages.map(|package| (package.name.clone(), package.version.clone())).collect())
+}
+
+/// What apt would fetch: with the versions that are named, if it has them.
+fn fetched(args: &Args, context: &Context, named: &Named) -> Result<BTreeMap<String, String>> {
+    let pinned: Vec<NamedPackage> = named.packages.iter().map(|place| place.value.clone()).collect();
+    let loose: Vec<NamedPackage> =
+        pinned.iter().map(|package| NamedPackage { version: None, ..package.clone() }).collect();
+    let session = Session::open(context)?;
+    let listed = with_world(context, session.inputs(), |world| {
+        let found = match args.refresh {
+            true => debs::resolve(world.host, &loose),
+            false => debs::resolve(world.host, &pinned).or_else(|_| debs::resolve(world.host, &loose)),
+        };
+        found.context("freeze", "asking apt for the packages")
+    });
+    session.close()?;
+    Ok(listed?.into_iter().map(|package| (package.name, package.version)).collect())
 }
 
 /// The image with the digest that its tag leads to now.

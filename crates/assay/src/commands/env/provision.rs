@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use build::base::image::architecture;
 use build::base::reference::{ImageReference, Repository};
 use build::image;
-use build::inputs::{Images, ImagesError, Inputs};
+use build::inputs::{Fetch, FetchError, Images, ImagesError, Inputs};
 use build::lock::{DependencyKind, Lock};
 use build::pin::{self, World};
 use build::spec::Root;
@@ -127,7 +127,7 @@ fn packed(inputs: &StoreInputs, lock: &Lock, tree: &Tree, directory: &Path) -> R
     Ok(image)
 }
 
-/// Makes the base's tree again from blobs of the store: an image has its layers there.
+/// Makes the base's tree again from blobs of the store: an image has its layers there, packages their files.
 fn bring_back(context: &Context, inputs: &StoreInputs, project: &Project, lock: &Lock) -> Result<()> {
     let hint = "`assay lock` on a machine with a network, or --from the home of one that has it";
     if let Root::Packages(_) = project.spec.base.root {
@@ -135,7 +135,7 @@ fn bring_back(context: &Context, inputs: &StoreInputs, project: &Project, lock: 
         return Err(Failure::no("not-held", message).hint(hint));
     }
     with_world(context, inputs, |world| {
-        let offline = World { images: &Offline, ..*world };
+        let offline = World { images: &Offline, fetch: &Offline, ..*world };
         pin::restore_base(&project.directory, &project.spec, &lock.base, &offline)
             .context("not-held", "making the base")
     })
@@ -165,7 +165,7 @@ fn take(context: &Context, inputs: &StoreInputs, lock: &Lock, from: &Path) -> Re
     let trees = Trees::new(data.join("trees"), blobs.clone(), disk);
     let mut taken = Taken { trees: 0, blobs: 0 };
     for (name, digest) in lock.trees() {
-        if !inputs.trees.has(&digest) && (trees.has(&digest) || name != "base" || lock.base.image.is_none()) {
+        if !inputs.trees.has(&digest) && (trees.has(&digest) || name != "base" || !lock.base.is_of_blobs()) {
             context.progress.doing(&format!("taking over `{name}`"));
             let took = inputs.trees.take_from(&trees, &digest);
             took.map_err(|error| of_trees(&format!("taking over `{name}` from `{}`", from.display()), error))?;
@@ -195,6 +195,8 @@ pub(crate) fn pinned_blobs(lock: &Lock) -> BTreeMap<Digest, String> {
         blobs.insert(image.config, "the image's config".to_owned());
         blobs.extend(image.layers.iter().map(|layer| (*layer, "the image's layer".to_owned())));
     }
+    let debs = lock.base.packages.iter().filter_map(|package| Some((package.deb?, format!("`{}`", package.name))));
+    blobs.extend(debs);
     let kept = lock.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Git);
     blobs.extend(kept.map(|dependency| (dependency.digest, format!("`{} {}`", dependency.name, dependency.version))));
     blobs
@@ -222,6 +224,13 @@ impl Offline {
     fn refuse<T>(repository: &Repository, digest: &Digest) -> std::result::Result<T, ImagesError> {
         let source = format!("`{digest}` is not in the store, and no registry is asked here").into();
         Err(ImagesError { repository: repository.clone(), source })
+    }
+}
+
+impl Fetch for Offline {
+    fn fetch(&self, url: &str, _: u64) -> std::result::Result<Vec<u8>, FetchError> {
+        let source = "it is not in the store, and no network is asked here".into();
+        Err(FetchError::Unreachable { url: url.to_owned(), source })
     }
 }
 

@@ -47,6 +47,8 @@ fn pinned(file: &ProjectFile) -> Result<Outcome, PinError> {
         version: "1".to_owned(),
         architecture: "amd64".to_owned(),
         digest: Digest::of(b""),
+        deb: None,
+        url: None,
         purl: String::new(),
     };
     let base =

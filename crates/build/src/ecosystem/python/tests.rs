@@ -12,6 +12,8 @@ fn base(names: &[&str]) -> Base {
         version: "2.36-9+deb12u14".to_owned(),
         architecture: "amd64".to_owned(),
         digest: Digest::of(b""),
+        deb: None,
+        url: None,
         purl: String::new(),
     };
     let packages = names.iter().map(package).collect();

@@ -136,3 +136,27 @@ fn packages_may_have_a_version() {
           |                      ^"#]],
     );
 }
+
+#[test]
+fn packages_may_come_from_the_archive() {
+    let spec = with("packages = [\"gcc\"]\nfrom = \"archive\"").expect("it is good");
+    assert!(matches!(&spec.base.root, Root::Archive(packages) if packages.len() == 1));
+    let spec = with("packages = [\"gcc\"]\nfrom = \"installed\"").expect("it is good");
+    assert!(matches!(&spec.base.root, Root::Packages(packages) if packages.len() == 1));
+    refused(
+        "packages = [\"gcc\"]\nfrom = \"debs\"",
+        expect![[r#"
+        assay.toml:9:8: `debs` is no value of `from`
+          | from = "debs"
+          |        ^
+          = allowed: `installed`, `archive`"#]],
+    );
+    refused(
+        "image = \"oci:base\"\nfrom = \"archive\"",
+        expect![[r#"
+        assay.toml:9:8: `from` says nothing about an image
+          | from = "archive"
+          |        ^
+          = leave it out: it is for `packages`"#]],
+    );
+}
