@@ -180,7 +180,12 @@ fn references(table: &DeTable<'_>, note: &mut Note<'_>) {
     for (key, value) in table.iter() {
         let name: &str = key.get_ref();
         if let Some(text) = value.get_ref().as_str() {
-            if ["image", "from"].contains(&name) && !is_pinned_image(text) {
+            let names_image = match name {
+                "image" => !text.starts_with("oci:"), // a layout of one image, which the lock pins
+                "from" => !["archive", "installed"].contains(&text), // where `[base]` takes packages from
+                _ => false,
+            };
+            if names_image && !is_pinned_image(text) {
                 let message = format!("image `{}` is not pinned: its tag can be moved", shown(text));
                 note(value.span().start, message, "write it as `NAME@sha256:…`");
             }

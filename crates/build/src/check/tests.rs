@@ -116,7 +116,7 @@ fn images_branches_networks_and_native_cpus() {
     check_text(
         &format!("{text}{source}"),
         expect![[r#"
-            assay.toml:9:1: unknown key `image` in [base]; allowed: `packages`, `toolchains`, `targets`, `lock-files`
+            assay.toml:8:12: `[base]` names both `image` and `packages`; take one of the two: an image is the whole root file system of a build
             assay.toml:9:9: image `rust:latest` is not pinned: its tag can be moved; write it as `NAME@sha256:…`
             assay.toml:15:27: `native` builds for the CPU of whatever machine builds; name the CPU, as `x86-64-v3`
             assay.toml:19:11: `network = true` cannot be reproduced; no step has a network: what it needs is fetched by `assay lock`, from lock files
@@ -127,15 +127,18 @@ fn images_branches_networks_and_native_cpus() {
 }
 
 #[test]
-fn a_pinned_image_is_only_unknown() {
+fn a_pinned_image_a_layout_and_an_archive_are_no_findings() {
     let digest = wire::digest::Digest::of(b"");
-    let text = GREETER.replace("packages", &format!("image = \"rust@{digest}\"\npackages"));
-    check_text(
-        &text,
-        expect![
-            "assay.toml:8:1: unknown key `image` in [base]; allowed: `packages`, `toolchains`, `targets`, `lock-files`"
-        ],
-    );
+    let packages = "packages = [\"gcc\", \"libc6-dev\"]";
+    assert!(GREETER.contains(packages));
+    for base in [
+        format!("image = \"docker.io/library/rust@{digest}\""),
+        format!("image = \"oci:../image@{digest}\""),
+        "image = \"oci:../image\"".to_owned(),
+        format!("{packages}\nfrom = \"archive\""),
+    ] {
+        check_text(&GREETER.replace(packages, &base), expect![""]);
+    }
 }
 
 #[test]
