@@ -1,6 +1,6 @@
-//! What a build asks of the world: bytes and trees by digest, and a URL's bytes.
+//! What a build asks of the world: bytes and trees by digest, a URL's bytes, and the parts of images.
 //!
-//! Both traits are what this crate calls and no more; whoever runs a build implements them over a store and an HTTP
+//! The traits are what this crate calls and no more; whoever runs a build implements them over a store and an HTTP
 //! client. [`Host`] names the places of the machine that a lock is made on, so that nothing here reads a variable.
 
 use std::collections::BTreeMap;

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! This crate knows what a build is; it signs nothing and names neither HTTP nor a database. What it must read or
-//! keep, it asks of two small traits: [`inputs::Inputs`] (bytes and trees by digest) and [`inputs::Fetch`] (a URL's
-//! bytes). Making a lock is the only phase with a network.
+//! keep, it asks of three small traits: [`inputs::Inputs`] (bytes and trees by digest), [`inputs::Fetch`] (a URL's
+//! bytes) and [`inputs::Images`] (an image's parts out of a registry). Making a lock is the only phase with a network.
 
 #![forbid(unsafe_code)]
 
