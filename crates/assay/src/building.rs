@@ -10,11 +10,13 @@ use build::lock::Lock;
 use build::pin;
 use build::plan::{self, Planned};
 use build::record::{self, Circumstances, Made};
-use build::spec::{Image as ImageSpec, Libraries};
+use build::spec::{Image as ImageSpec, Libraries, Spec, Stage};
+use build::stage::{self, Part, StageError};
 use inspect::elf::Linkage;
 use model::recipe::{Artifact, ArtifactKind};
 use model::run::Record;
 use model::source::Source;
+use model::tree::Tree;
 use sandbox::error::SandboxError;
 use sandbox::outcome::{Collected, CollectedKind, Outcome};
 use sandbox::plan::{Host, Level, Plan};
@@ -157,7 +159,7 @@ pub(crate) fn sources(
     }
 }
 
-/// Builds once. An exit code of a step other than 0, a limit or a missing artifact is an honest no.
+/// Builds once, stage by stage. An exit code of a step other than 0, a limit or a missing artifact is an honest no.
 ///
 /// Beside the record comes what normalising did, for each artifact that the specification normalises.
 pub(crate) fn build_once(
@@ -166,48 +168,149 @@ pub(crate) fn build_once(
     subject: &Subject<'_>,
     minimum: Level,
 ) -> Result<(Record, Normalised)> {
-    let planned = plan::build(&subject.project.spec, subject.lock, subject.source);
-    let sources = sources(context, inputs, subject, &planned)?;
-    let started = machine::now()?;
-    let mut narrate = |output: sandbox::outcome::Output<'_>| {
-        if let Some(line) = last_line(output.bytes) {
-            context.progress.step(line);
-        }
-    };
-    let mut ran = run_plan(context, inputs, &planned.plan, &sources, minimum, &mut narrate)?;
-    succeeded(inputs, &ran, "build-failed")?;
-    fenced(&ran.outcome)?;
-    let collected = ran.directory.collected();
-    let normalised = normalising::collected(&planned, &collected, &mut ran.outcome.collected)?;
-    for collected in &ran.outcome.collected {
-        keep_artifact(inputs, &ran.directory.collected(), collected)?;
+    let spec = &subject.project.spec;
+    let mut builder = Builder { context, inputs, subject, minimum, normalised: Vec::new() };
+    if spec.stages.is_empty() {
+        let planned = plan::build(spec, subject.lock, subject.source);
+        let ran = builder.run(spec, subject.lock, &planned)?;
+        let images = builder.images(&[(None, &ran)])?;
+        let record = builder.record(&ran, spec, subject.lock, &planned, images)?;
+        return Ok((record, builder.normalised));
     }
-    let base = inputs.trees.tree(&subject.lock.base.tree).context("store", "reading the base's manifest")?;
-    let images = match &subject.project.spec.image {
-        Some(spec) => vec![pack(inputs, subject, &planned, spec, &ran.directory.collected(), &base)?],
-        None => Vec::new(),
-    };
-    let made = Made {
-        spec: &subject.project.spec,
-        lock: subject.lock,
-        source: subject.source,
-        planned: &planned,
-        base: &base,
-        sources: &sources,
-    };
-    let circumstances = Circumstances {
-        id: ran.directory.id().to_owned(),
-        started,
-        finished: machine::now()?,
-        invoker: machine::invoker(),
-        machine: machine::machine(&keys::secret(&context.home)?),
-        trace: ran.trace,
-        log: ran.log,
-        withhold_key: machine::random()?,
-    };
-    let record = record::record(&made, &ran.outcome, images, &circumstances)
-        .map_err(|error| Failure::no("build-failed", "recording the build").because(&error))?;
-    Ok((record, normalised))
+    let mut made = stage::Made::new();
+    let mut finished: Vec<(&Stage, Finished)> = Vec::new();
+    let mut parts = Vec::new();
+    for stage in &spec.stages {
+        context.progress.doing(&format!("building stage `{}`", stage.name));
+        let of_stage = |error: StageError| staged(&error);
+        let planned = stage::plan(spec, subject.lock, subject.source, stage, &made).map_err(of_stage)?;
+        let (own, lock) = (spec.of_stage(stage), subject.lock.of_stage(&stage.name));
+        let ran = builder.run(&own, &lock, &planned)?;
+        let record = builder.record(&ran, &own, &lock, &planned, Vec::new())?;
+        let collected = ran.directory.collected();
+        let outputs =
+            stage::keep(spec, stage, &planned, &ran.outcome.collected, &collected, inputs).map_err(of_stage)?;
+        let stated = stage::stated(spec, stage, &made, outputs.clone()).map_err(of_stage)?;
+        parts.push(Part { record, stage: stated });
+        made.insert(stage.name.clone(), outputs);
+        finished.push((stage, ran));
+    }
+    let runs: Vec<_> = finished.iter().map(|(stage, ran)| (Some(*stage), ran)).collect();
+    let images = builder.images(&runs)?;
+    let record = stage::join(spec, subject.lock, subject.source, parts, images)
+        .ok_or_else(|| Failure::new("build-failed", "no stage ran"))?;
+    Ok((record, builder.normalised))
+}
+
+/// What a stage left is not what another takes: the build's failure, unless it is the store's.
+fn staged(error: &StageError) -> Failure {
+    match error {
+        StageError::Absent { .. } => Failure::no("build-failed", "taking what a stage left").because(error),
+        _ => Failure::new("stage", "handing over between stages").because(error),
+    }
+}
+
+/// Runs plans for one build.
+struct Builder<'a> {
+    context: &'a Context,
+    inputs: &'a StoreInputs,
+    subject: &'a Subject<'a>,
+    minimum: Level,
+    normalised: Normalised,
+}
+
+/// A plan that was run without a failure; its files are kept.
+struct Finished {
+    outcome: Outcome,
+    directory: RunDirectory,
+    sources: BTreeMap<String, PathBuf>,
+    base: Tree,
+    base_root: PathBuf,
+    base_variables: BTreeMap<String, String>,
+    circumstances: Circumstances,
+}
+
+impl Builder<'_> {
+    /// Runs a plan; `spec` and `lock` are what its stage sees of them.
+    fn run(&mut self, spec: &Spec, lock: &Lock, planned: &Planned) -> Result<Finished> {
+        let (context, inputs) = (self.context, self.inputs);
+        let sources = sources(context, inputs, self.subject, planned)?;
+        let started = machine::now()?;
+        let mut narrate = |output: sandbox::outcome::Output<'_>| {
+            if let Some(line) = last_line(output.bytes) {
+                context.progress.step(line);
+            }
+        };
+        let mut ran = run_plan(context, inputs, &planned.plan, &sources, self.minimum, &mut narrate)?;
+        succeeded(inputs, &ran, "build-failed")?;
+        fenced(&ran.outcome)?;
+        let collected = ran.directory.collected();
+        self.normalised.extend(normalising::collected(planned, &collected, &mut ran.outcome.collected)?);
+        for one in ran.outcome.collected.iter().filter(|one| is_artifact(spec, one)) {
+            keep_artifact(inputs, &collected, one)?;
+        }
+        let base = inputs.trees.tree(&lock.base.tree).context("store", "reading the base's manifest")?;
+        let circumstances = Circumstances {
+            id: ran.directory.id().to_owned(),
+            started,
+            finished: machine::now()?,
+            invoker: machine::invoker(),
+            machine: machine::machine(&keys::secret(&context.home)?),
+            trace: ran.trace,
+            log: ran.log,
+            withhold_key: machine::random()?,
+        };
+        let base_root = inputs.trees.path(&lock.base.tree);
+        let base_variables = lock.base.image_variables();
+        Ok(Finished {
+            outcome: ran.outcome,
+            directory: ran.directory,
+            sources,
+            base,
+            base_root,
+            base_variables,
+            circumstances,
+        })
+    }
+
+    fn record(
+        &self,
+        ran: &Finished,
+        spec: &Spec,
+        lock: &Lock,
+        planned: &Planned,
+        images: Vec<Artifact>,
+    ) -> Result<Record> {
+        let source = self.subject.source;
+        let made = Made { spec, lock, source, planned, base: &ran.base, sources: &ran.sources };
+        record::record(&made, &ran.outcome, images, &ran.circumstances)
+            .map_err(|error| Failure::no("build-failed", "recording the build").because(&error))
+    }
+
+    /// Packs the declared image from what the stages left.
+    fn images(&self, runs: &[(Option<&Stage>, &Finished)]) -> Result<Vec<Artifact>> {
+        let spec = &self.subject.project.spec;
+        let Some(image) = &spec.image else { return Ok(Vec::new()) };
+        let of_stage = |name: Option<&String>| runs.iter().find(|(stage, _)| stage.map(|stage| &stage.name) == name);
+        let mut binaries = Vec::new();
+        let mut last = runs.last().map(|(_, ran)| *ran);
+        for artifact in spec.artifacts.iter().filter(|artifact| image.artifacts.contains(&artifact.name)) {
+            let Some((_, ran)) = of_stage(artifact.stage.as_ref()) else { continue };
+            let workspace = ran.directory.collected().join(plan::WORKSPACE.trim_start_matches('/'));
+            binaries.push(Binary { path: artifact.name.clone(), host: workspace.join(&artifact.path) });
+            last = Some(ran);
+        }
+        let Some(last) = last else { return Ok(Vec::new()) };
+        let epoch_unix_s = plan::epoch_unix_s(self.subject.source);
+        Ok(vec![pack(self.inputs, image, epoch_unix_s, &binaries, last)?])
+    }
+}
+
+/// Whether a collected file is an artifact, and not only something for another stage.
+fn is_artifact(spec: &Spec, collected: &Collected) -> bool {
+    let workspace = format!("{}/", plan::WORKSPACE);
+    let path = collected.path.strip_prefix(&workspace);
+    spec.artifacts.iter().any(|artifact| path == Some(artifact.path.as_str()))
 }
 
 /// Without namespaces, only Landlock keeps a step from the keys: without it nothing is signed as a build.
@@ -243,6 +346,12 @@ pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> 
     let tail = tail(inputs, &ran.log, TAIL_MAX)?;
     let what = match (&ran.outcome.limit, ran.outcome.steps.last()) {
         (Some(limit), _) => format!("the limit of {limit} was reached"),
+        (None, Some(step)) if step.exit == sandbox::outcome::Exit::Code(0) => {
+            let workspace = format!("{}/", plan::WORKSPACE);
+            let absent: Vec<String> =
+                ran.outcome.absent.iter().map(|path| format!("`{}`", path.replacen(&workspace, "", 1))).collect();
+            format!("the steps left nothing at {}", absent.join(", "))
+        }
         (None, Some(step)) => format!("step `{}` ended with {}", step.name, exit_text(step.exit)),
         (None, None) => "no step ran".to_owned(),
     };
@@ -286,30 +395,20 @@ fn keep_artifact(inputs: &StoreInputs, collect: &Path, collected: &Collected) ->
 /// Packs the declared image, and keeps its blobs.
 fn pack(
     inputs: &StoreInputs,
-    subject: &Subject<'_>,
-    planned: &Planned,
     spec: &ImageSpec,
-    collect: &Path,
-    base: &model::tree::Tree,
+    epoch_unix_s: i64,
+    binaries: &[Binary],
+    ran: &Finished,
 ) -> Result<Artifact> {
     let doing = || format!("packing the image `{}`", spec.name);
-    let artifacts = &subject.project.spec.artifacts;
-    let binaries: Vec<Binary> = artifacts
-        .iter()
-        .filter(|artifact| spec.artifacts.contains(&artifact.name))
-        .map(|artifact| Binary {
-            path: artifact.name.clone(),
-            host: collect.join(plan::WORKSPACE.trim_start_matches('/')).join(&artifact.path),
-        })
-        .collect();
-    let root = inputs.trees.path(&subject.lock.base.tree);
+    let (base, root) = (&ran.base, ran.base_root.as_path());
     let whole = spec.libraries == Libraries::Base;
     let service = match whole {
-        true => image::upon_base(&binaries),
-        false => image::service_entries(&binaries, base, &root),
+        true => image::upon_base(binaries),
+        false => image::service_entries(binaries, base, root),
     };
     let service = service.context("image", doing())?;
-    let below = if whole { Some(image::root_layer(base, &root).context("image", doing())?) } else { None };
+    let below = if whole { Some(image::root_layer(base, root).context("image", doing())?) } else { None };
     if spec.libraries == Libraries::None && service.linkage == Linkage::Dynamic {
         return Err(Failure::no(
             "image",
@@ -317,14 +416,14 @@ fn pack(
         )
         .hint("say `libraries = \"closure\"`, or build it static"));
     }
-    let mut variables = if whole { subject.lock.base.image_variables() } else { BTreeMap::new() };
+    let mut variables = if whole { ran.base_variables.clone() } else { BTreeMap::new() };
     variables.extend(spec.variables.clone());
     if let Some(path) = &service.library_path {
         variables.entry("LD_LIBRARY_PATH".to_owned()).or_insert_with(|| path.clone());
     }
     let ports = spec.ports.clone();
     let image = image::assemble(&image::Spec {
-        epoch_unix_s: planned.settings.epoch_unix_s,
+        epoch_unix_s,
         architecture: service.architecture,
         entrypoint: spec.entrypoint.clone(),
         arguments: Vec::new(),

@@ -48,7 +48,14 @@ impl Project {
         })?;
         let files = ecosystem::project_files(&self.directory, &self.spec)
             .map_err(|error| Failure::new("lock-file", "reading the project's lock files").because(&error))?;
-        let stale = lock.stale(&self.spec, &files);
+        let mut stale = lock.stale(&self.spec, &files);
+        for stage in self.spec.stages.iter().filter(|stage| stage.base.is_some()) {
+            let spec = self.spec.of_stage(stage);
+            let files = ecosystem::project_files(&self.directory, &spec)
+                .map_err(|error| Failure::new("lock-file", "reading a stage's lock files").because(&error))?;
+            stale.extend(lock.of_stage(&stage.name).stale(&spec, &files));
+        }
+        stale.dedup();
         match stale.split_first() {
             None => Ok(lock),
             Some((first, others)) => {

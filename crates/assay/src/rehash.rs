@@ -3,10 +3,13 @@
 //! A build trusts trees that are sealed in the store: they were hashed when they were imported, nobody may write to them, and
 //! walking 60,000 files again costs seconds. Who doesn't trust the disk, or who else is on the machine, asks for this.
 
+use std::collections::BTreeSet;
+
 use build::lock::Lock;
 use serde_json::{Value, json};
 use store::blobs::BlobError;
 use store::trees::What;
+use wire::digest::Digest;
 
 use crate::commands::env::provision::pinned_blobs;
 use crate::context::Context;
@@ -37,7 +40,10 @@ impl Rehashed {
 pub(crate) fn rehash(context: &Context, inputs: &StoreInputs, lock: &Lock) -> Result<Rehashed> {
     let mut done = Rehashed::default();
     let mut found = Vec::new();
-    for (name, digest) in lock.trees() {
+    let own = lock.stages.iter().map(|stage| lock.of_stage(&stage.name));
+    let locks: Vec<Lock> = std::iter::once(lock.clone()).chain(own).collect();
+    let trees: BTreeSet<(String, Digest)> = locks.iter().flat_map(Lock::trees).collect();
+    for (name, digest) in trees {
         if !inputs.trees.has(&digest) {
             continue;
         }
@@ -52,7 +58,7 @@ pub(crate) fn rehash(context: &Context, inputs: &StoreInputs, lock: &Lock) -> Re
             found.push(format!("`{}` {} ({name})", path.display(), said(difference.what)));
         }
     }
-    for (digest, what) in pinned_blobs(lock) {
+    for (digest, what) in locks.iter().flat_map(pinned_blobs) {
         match inputs.blobs.verify(&digest) {
             Ok(_) => done.blobs += 1,
             Err(BlobError::Missing(_)) => {}

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use model::deployment::{Deployment, Observation};
 use model::lineage::{Edge, Fact, Kind, Node, NodeId};
-use model::recipe::{Input, InputKind, Recipe};
+use model::recipe::{Input, InputKind, Recipe, Stage};
 use model::run::Rebuilt;
 use model::source::Revision;
 use model::verdict::{Outcome, Verdict};
@@ -231,8 +231,26 @@ impl<'a> Facts<'a> {
         for input in &recipe.inputs {
             self.input(input);
         }
+        for stage in &recipe.stages {
+            self.stage(stage);
+        }
         if let Some(commit) = &recipe.commit {
             self.edge(NodeId::digest(&recipe.source), NodeId::commit(commit), relation::AT);
+        }
+    }
+
+    /// A stage is named by its plan; what it left for others by the tree that holds it.
+    fn stage(&mut self, stage: &Stage) {
+        let label = format!("stage {}: {}", stage.name, count(stage.steps.len(), "step"));
+        self.points(relation::FROM, &stage.made.plan, Kind::Recipe, &label);
+        let plan = NodeId::digest(&stage.made.plan);
+        for output in &stage.made.outputs {
+            let label = format!("{}: {}", stage.name, output.path);
+            let tree = self.node(NodeId::digest(&output.tree), Kind::Artifact, label, None);
+            self.edge(tree, plan.clone(), relation::MADE_BY);
+        }
+        for input in &stage.inputs {
+            self.edge(plan.clone(), NodeId::digest(&input.tree), relation::FROM);
         }
     }
 

@@ -76,6 +76,7 @@ pub fn recipe() -> Recipe {
         spec: digest("assay.toml"),
         lock: digest("assay.lock"),
         plan: digest("plan"),
+        stages: Vec::new(),
         steps: vec![RecipeStep {
             name: "compile".to_owned(),
             argv: ["cargo", "build", "--release", "--frozen"].map(str::to_owned).to_vec(),
@@ -145,6 +146,7 @@ pub fn record() -> Record {
         }],
         trace: digest("trace"),
         log: digest("log"),
+        stages: Vec::new(),
     }
 }
 

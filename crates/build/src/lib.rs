@@ -43,6 +43,8 @@ pub mod pin;
 
 pub mod plan;
 
+pub mod stage;
+
 pub mod record;
 
 pub mod compare;

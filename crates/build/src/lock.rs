@@ -118,6 +118,28 @@ pub struct Lock {
     /// Dependencies, by ecosystem, name and version.
     #[serde(default, rename = "dependency")]
     pub dependencies: Vec<Dependency>,
+    /// What stages with a base of their own see in place of all that, in the order of the stages.
+    #[serde(default, rename = "stage")]
+    pub stages: Vec<StagePins>,
+}
+
+/// What a stage with a base of its own sees.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StagePins {
+    /// Name of the stage.
+    pub name: String,
+    /// Its base.
+    pub base: Base,
+    /// Toolchains, by name.
+    #[serde(default, rename = "toolchain")]
+    pub toolchains: Vec<Toolchain>,
+    /// Lock files, by path.
+    #[serde(default, rename = "lock-file")]
+    pub lock_files: Vec<LockFile>,
+    /// Dependencies, by ecosystem, name and version.
+    #[serde(default, rename = "dependency")]
+    pub dependencies: Vec<Dependency>,
 }
 
 /// The one field that every version has.
@@ -316,6 +338,7 @@ impl Lock {
             toolchains: pins.toolchains,
             lock_files: pins.lock_files,
             dependencies: pins.dependencies,
+            stages: Vec::new(),
         };
         lock.version = lock.least_version();
         lock
@@ -323,7 +346,32 @@ impl Lock {
 
     /// The oldest version that says all of it, so that a lock keeps its bytes when a newer assay writes it.
     fn least_version(&self) -> u32 {
-        if self.base.is_of_blobs() { VERSION } else { VERSION_PLAIN }
+        if self.base.is_of_blobs() || !self.stages.is_empty() { VERSION } else { VERSION_PLAIN }
+    }
+
+    /// Adds what a stage with a base of its own sees: the lock that was made of it alone.
+    pub fn add_stage(&mut self, name: &str, own: Lock) {
+        let Lock { base, toolchains, lock_files, dependencies, .. } = own;
+        self.stages.push(StagePins { name: name.to_owned(), base, toolchains, lock_files, dependencies });
+        self.version = self.least_version();
+    }
+
+    /// Returns what one stage sees of the lock.
+    pub fn of_stage(&self, name: &str) -> Lock {
+        let whole = Lock { stages: Vec::new(), ..self.clone() };
+        let mut seen = match self.stages.iter().find(|stage| stage.name == name) {
+            None => whole,
+            Some(own) => Lock {
+                fetched: None,
+                base: own.base.clone(),
+                toolchains: own.toolchains.clone(),
+                lock_files: own.lock_files.clone(),
+                dependencies: own.dependencies.clone(),
+                ..whole
+            },
+        };
+        seen.version = seen.least_version();
+        seen
     }
 
     /// Returns the digest of the lock's bytes.
@@ -339,53 +387,11 @@ impl Lock {
         optional(&mut out, "fetched", self.fetched.as_ref());
         line(&mut out, "tier", &self.tier);
         out.push_str(&format!("cpus = {}\noutput-format = {}\n", self.cpus, self.output_format));
-        out.push_str("\n[base]\n");
-        line(&mut out, "distribution", &self.base.distribution);
-        line(&mut out, "tree", &self.base.tree);
-        if let Some(image) = &self.base.image {
-            out.push_str("\n[base.image]\n");
-            line(&mut out, "reference", &image.reference);
-            line(&mut out, "digest", &image.digest);
-            line(&mut out, "platform", &image.platform);
-            line(&mut out, "config", &image.config);
-            list(&mut out, "layers", &image.layers);
-            list(&mut out, "variables", &image.variables);
-        }
-        for package in &self.base.packages {
-            out.push_str("\n[[base.package]]\n");
-            line(&mut out, "name", &package.name);
-            line(&mut out, "version", &package.version);
-            line(&mut out, "architecture", &package.architecture);
-            line(&mut out, "digest", &package.digest);
-            optional(&mut out, "deb", package.deb.as_ref());
-            optional(&mut out, "url", package.url.as_ref());
-            line(&mut out, "purl", &package.purl);
-        }
-        for toolchain in &self.toolchains {
-            out.push_str("\n[[toolchain]]\n");
-            line(&mut out, "name", &toolchain.name);
-            line(&mut out, "version", &toolchain.version);
-            line(&mut out, "tree", &toolchain.tree);
-        }
-        for file in &self.lock_files {
-            out.push_str("\n[[lock-file]]\n");
-            line(&mut out, "path", &file.path);
-            line(&mut out, "kind", &file.kind.name());
-            line(&mut out, "digest", &file.digest);
-            optional(&mut out, "tree", file.tree.as_ref());
-        }
-        for dependency in &self.dependencies {
-            out.push_str("\n[[dependency]]\n");
-            line(&mut out, "name", &dependency.name);
-            line(&mut out, "version", &dependency.version);
-            optional(&mut out, "ecosystem", dependency.ecosystem.map(Ecosystem::name).as_ref());
-            line(&mut out, "kind", &dependency.kind.name());
-            line(&mut out, "source", &dependency.source);
-            optional(&mut out, "file", dependency.file.as_ref());
-            optional(&mut out, "commit", dependency.commit.as_ref());
-            optional(&mut out, "integrity", dependency.integrity.as_ref());
-            line(&mut out, "digest", &dependency.digest);
-            line(&mut out, "purl", &dependency.purl);
+        pins(&mut out, "", &self.base, &self.toolchains, &self.lock_files, &self.dependencies);
+        for stage in &self.stages {
+            out.push_str("\n[[stage]]\n");
+            line(&mut out, "name", &stage.name);
+            pins(&mut out, "stage.", &stage.base, &stage.toolchains, &stage.lock_files, &stage.dependencies);
         }
         out
     }
@@ -532,6 +538,65 @@ impl std::fmt::Display for Stale {
                 write!(f, "{path} changed since the lock was made ({}); {MEND}", changes.join(", "))
             }
         }
+    }
+}
+
+/// Writes what a build, or a stage with a base of its own, is pinned to; `within` is empty or `stage.`.
+fn pins(
+    out: &mut String,
+    within: &str,
+    base: &Base,
+    toolchains: &[Toolchain],
+    lock_files: &[LockFile],
+    dependencies: &[Dependency],
+) {
+    out.push_str(&format!("\n[{within}base]\n"));
+    line(out, "distribution", &base.distribution);
+    line(out, "tree", &base.tree);
+    if let Some(image) = &base.image {
+        out.push_str(&format!("\n[{within}base.image]\n"));
+        line(out, "reference", &image.reference);
+        line(out, "digest", &image.digest);
+        line(out, "platform", &image.platform);
+        line(out, "config", &image.config);
+        list(out, "layers", &image.layers);
+        list(out, "variables", &image.variables);
+    }
+    for package in &base.packages {
+        out.push_str(&format!("\n[[{within}base.package]]\n"));
+        line(out, "name", &package.name);
+        line(out, "version", &package.version);
+        line(out, "architecture", &package.architecture);
+        line(out, "digest", &package.digest);
+        optional(out, "deb", package.deb.as_ref());
+        optional(out, "url", package.url.as_ref());
+        line(out, "purl", &package.purl);
+    }
+    for toolchain in toolchains {
+        out.push_str(&format!("\n[[{within}toolchain]]\n"));
+        line(out, "name", &toolchain.name);
+        line(out, "version", &toolchain.version);
+        line(out, "tree", &toolchain.tree);
+    }
+    for file in lock_files {
+        out.push_str(&format!("\n[[{within}lock-file]]\n"));
+        line(out, "path", &file.path);
+        line(out, "kind", &file.kind.name());
+        line(out, "digest", &file.digest);
+        optional(out, "tree", file.tree.as_ref());
+    }
+    for dependency in dependencies {
+        out.push_str(&format!("\n[[{within}dependency]]\n"));
+        line(out, "name", &dependency.name);
+        line(out, "version", &dependency.version);
+        optional(out, "ecosystem", dependency.ecosystem.map(Ecosystem::name).as_ref());
+        line(out, "kind", &dependency.kind.name());
+        line(out, "source", &dependency.source);
+        optional(out, "file", dependency.file.as_ref());
+        optional(out, "commit", dependency.commit.as_ref());
+        optional(out, "integrity", dependency.integrity.as_ref());
+        line(out, "digest", &dependency.digest);
+        line(out, "purl", &dependency.purl);
     }
 }
 

@@ -141,8 +141,20 @@ pub struct World<'a> {
     pub progress: &'a (dyn Fn(&str) + Sync),
 }
 
-/// Makes the lock of a project. Nothing is written in the project's directory.
+/// Makes the lock of a project: what it names for all stages, and then for each stage with a base of its own. Nothing is
+/// written in the project's directory.
 pub fn make(project: &Path, spec: &Spec, world: &World<'_>) -> Result<Made, PinError> {
+    let mut made = make_one(project, spec, world)?;
+    for stage in spec.stages.iter().filter(|stage| stage.base.is_some()) {
+        let own = make_one(project, &spec.of_stage(stage), world)?;
+        made.lock.add_stage(&stage.name, own.lock);
+        made.counts.add(own.counts);
+        made.imported.extend(own.imported.into_iter().filter(|what| *what == "base"));
+    }
+    Ok(made)
+}
+
+fn make_one(project: &Path, spec: &Spec, world: &World<'_>) -> Result<Made, PinError> {
     let files = ecosystem::project_files(project, spec)?;
     let mut imported = Vec::new();
     let mut notes = Vec::new();
@@ -177,6 +189,13 @@ fn lock_file(file: &ProjectFile, pinned: &Pinned) -> LockFile {
 
 /// Brings all that a lock pins into the store, as for a fresh clone. What the store holds is not asked of this machine.
 pub fn restore(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> Result<(), PinError> {
+    restore_one(project, spec, lock, world)?;
+    let own = spec.stages.iter().filter(|stage| stage.base.is_some());
+    own.into_iter()
+        .try_for_each(|stage| restore_one(project, &spec.of_stage(stage), &lock.of_stage(&stage.name), world))
+}
+
+fn restore_one(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> Result<(), PinError> {
     let held = |digest: &Digest| Ok::<bool, PinError>(world.inputs.tree(digest)?.is_some());
     let mut differences = Vec::new();
     if !held(&lock.base.tree)? {

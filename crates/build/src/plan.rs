@@ -43,7 +43,7 @@ pub const ARTIFACTS: &str = "/artifacts";
 pub const EPOCH_MIN_UNIX_S: i64 = 315_532_800;
 
 /// Space for the source and what is built beside it. It counts as memory only as far as it is used.
-const WORKSPACE_BYTES: u64 = 16 << 30;
+pub(crate) const WORKSPACE_BYTES: u64 = 16 << 30;
 
 /// Space for temporary files, and for the builder's home.
 const SCRATCH_BYTES: u64 = 4 << 30;
@@ -55,6 +55,8 @@ pub struct Planned {
     pub plan: Plan,
     /// Digest of each tree that the plan names.
     pub trees: BTreeMap<String, Digest>,
+    /// What of a tree the plan means, for those of which it doesn't mean the whole: a path in it.
+    pub within: BTreeMap<String, String>,
     /// What is put into its normal form after the steps.
     pub normalise: Vec<Normalise>,
     /// Settings that can change the bytes of the output.
@@ -116,6 +118,9 @@ impl Planned {
         struct Canonical<'a> {
             plan: &'a Plan,
             trees: &'a BTreeMap<String, Digest>,
+            // Absent without any, as below.
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            within: &'a BTreeMap<String, String>,
             tier: &'a str,
             output_format: u32,
             // Absent without any, so that plans of former versions keep their digests.
@@ -133,6 +138,7 @@ impl Planned {
         let canonical = Canonical {
             plan: &self.plan,
             trees: &self.trees,
+            within: &self.within,
             tier: &self.settings.tier,
             output_format: self.settings.output_format,
             normalise: self
@@ -153,7 +159,8 @@ impl Planned {
     /// Returns where the trees lie on this machine, for [`sandbox::plan::Host::sources`].
     pub fn sources(&self, inputs: &dyn Inputs) -> Result<BTreeMap<String, PathBuf>, InputsError> {
         let place = |(key, digest): (&String, &Digest)| {
-            let path = inputs.tree(digest)?.ok_or(InputsError::Absent(*digest))?;
+            let root = inputs.tree(digest)?.ok_or(InputsError::Absent(*digest))?;
+            let path = self.within.get(key).map_or(root.clone(), |within| root.join(within));
             Ok((key.clone(), path))
         };
         self.trees.iter().map(place).collect()
@@ -194,22 +201,27 @@ fn frame(lock: &Lock, source: &Source) -> Planned {
         collect: Vec::new(),
         limits: Limits::default(),
     };
-    Planned { plan, trees, normalise: Vec::new(), settings }
+    Planned { plan, trees, within: BTreeMap::new(), normalise: Vec::new(), settings }
+}
+
+/// Returns the time of all sources, and of all that is made from them: the commit's.
+pub fn epoch_unix_s(source: &Source) -> i64 {
+    let commit_time = source.revision.as_ref().map_or(0, |revision| revision.commit_time_unix_s);
+    commit_time.max(EPOCH_MIN_UNIX_S)
 }
 
 /// Returns the settings that a lock and a source lead to.
 fn settings(lock: &Lock, source: &Source) -> Settings {
-    let commit_time = source.revision.as_ref().map_or(0, |revision| revision.commit_time_unix_s);
     Settings {
         tier: lock.tier.clone(),
         cpus: lock.cpus,
-        epoch_unix_s: commit_time.max(EPOCH_MIN_UNIX_S),
+        epoch_unix_s: epoch_unix_s(source),
         output_format: lock.output_format,
     }
 }
 
 /// Returns what stands in statements: `T1`, and behind it each step that differs, as `T1 pack=T2 keys=T1+seeded`.
-fn tiers(spec: &Spec) -> String {
+pub(crate) fn tiers(spec: &Spec) -> String {
     let of_step = |step: &crate::spec::Step| {
         let tier = step.tier.unwrap_or(spec.build.tier);
         let seeded = if step.randomness == Randomness::Seeded { "+seeded" } else { "" };
@@ -220,11 +232,11 @@ fn tiers(spec: &Spec) -> String {
     format!("{}{rest}", spec.build.tier)
 }
 
-fn tree(target: &str, source: &str) -> Mount {
+pub(crate) fn tree(target: &str, source: &str) -> Mount {
     Mount::Tree { target: target.to_owned(), source: source.to_owned() }
 }
 
-fn inside(relative: &str) -> String {
+pub(crate) fn inside(relative: &str) -> String {
     if relative.is_empty() { WORKSPACE.to_owned() } else { format!("{WORKSPACE}/{relative}") }
 }
 

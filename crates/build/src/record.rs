@@ -117,6 +117,7 @@ pub fn record(
         processes: processes(&reach, outcome, &Withhold::new(circumstances.withhold_key)),
         trace: circumstances.trace,
         log: circumstances.log,
+        stages: Vec::new(),
     })
 }
 
@@ -152,6 +153,7 @@ fn recipe(made: &Made<'_>, outputs: Vec<Artifact>) -> Recipe {
         spec: made.spec.digest,
         lock: made.lock.digest(),
         plan: made.planned.digest(),
+        stages: Vec::new(),
         steps: made.planned.plan.steps.iter().map(step).collect(),
         inputs: inputs(made.lock),
         normalise: made.planned.normalise.clone(),

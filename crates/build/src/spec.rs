@@ -63,6 +63,8 @@ mod normalise;
 
 mod read;
 
+mod stages;
+
 /// The name of the file in a project.
 pub const FILE: &str = "assay.toml";
 
@@ -110,6 +112,12 @@ pub const FETCHED: &str = "/fetched";
 /// How many files `[[fetch]]` may name.
 pub const FETCHES_MAX: usize = 1_000;
 
+/// Where what a stage takes from others is inside.
+pub const STAGE_INPUTS: &str = "/in";
+
+/// How many stages a build may have.
+pub const STAGES_MAX: usize = 100;
+
 /// Parts of variable names whose values are secrets.
 const SECRET_PARTS: [&str; 6] = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY"];
 
@@ -126,6 +134,8 @@ pub struct Spec {
     pub fetches: Vec<Fetch>,
     /// `[build]`
     pub build: Build,
+    /// `[[stage]]`, in the order in which they run; none where the build is one stage without a name.
+    pub stages: Vec<Stage>,
     /// `[[step]]`, in order; at least one.
     pub steps: Vec<Step>,
     /// `[[artifact]]`, in order; at least one.
@@ -228,11 +238,37 @@ pub struct Build {
     pub variables: BTreeMap<String, String>,
 }
 
+/// `[[stage]]`: steps that run in a sandbox of their own and see only what the stage declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Unique name.
+    pub name: String,
+    /// Its own base; `None` means that of the project.
+    pub base: Option<Base>,
+    /// Whether it sees the source.
+    pub source: bool,
+    /// What it takes from stages above it.
+    pub inputs: Vec<StageInput>,
+}
+
+/// An entry of `inputs`: a file or directory that another stage left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageInput {
+    /// The stage that leaves it.
+    pub stage: String,
+    /// Where it leaves it, below its project directory.
+    pub path: String,
+    /// Where it is found: `/in/…`.
+    pub at: String,
+}
+
 /// `[[step]]`: one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Unique name.
     pub name: String,
+    /// The stage it belongs to; `None` where there are no stages.
+    pub stage: Option<String>,
     /// Program and arguments; no shell.
     pub run: Vec<String>,
     /// Directory below the project's root; `""` is the root itself.
@@ -250,6 +286,8 @@ pub struct Step {
 pub struct Artifact {
     /// Unique name.
     pub name: String,
+    /// The stage that leaves it; `None` where there are no stages.
+    pub stage: Option<String>,
     /// Path below the project's root.
     pub path: String,
 }
@@ -302,6 +340,8 @@ pub enum Libraries {
 pub struct Test {
     /// Unique name.
     pub name: String,
+    /// The stage whose base, source and inputs it sees; `None` where there are no stages.
+    pub stage: Option<String>,
     /// Program and arguments.
     pub run: Vec<String>,
     /// Directory below the project's root; `""` is the root itself.
@@ -377,6 +417,31 @@ impl Spec {
     /// Reads a specification; `file` is its name in messages. Returns every problem found.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Spec, Vec<Problem>> {
         read::spec(file, bytes)
+    }
+
+    /// Returns what one stage sees of the specification: its own base, and of steps, artifacts, normal forms and tests those
+    /// that are its own. A stage with a base of its own sees no file of `[[fetch]]`.
+    pub fn of_stage(&self, stage: &Stage) -> Spec {
+        let is_own = |name: &Option<String>| name.as_ref() == Some(&stage.name);
+        let artifacts: Vec<Artifact> =
+            self.artifacts.iter().filter(|artifact| is_own(&artifact.stage)).cloned().collect();
+        let is_left = |path: &str| artifacts.iter().any(|artifact| artifact.path == path);
+        Spec {
+            base: stage.base.clone().unwrap_or_else(|| self.base.clone()),
+            fetches: if stage.base.is_some() { Vec::new() } else { self.fetches.clone() },
+            stages: Vec::new(),
+            steps: self.steps.iter().filter(|step| is_own(&step.stage)).cloned().collect(),
+            normalise: self.normalise.iter().filter(|file| is_left(&file.path)).cloned().collect(),
+            tests: self.tests.iter().filter(|test| is_own(&test.stage)).cloned().collect(),
+            image: None,
+            artifacts,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the stage of that name.
+    pub fn stage(&self, name: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.name == name)
     }
 }
 

@@ -17,8 +17,11 @@ pub struct Recipe {
     pub spec: Digest,
     /// Digest of the bytes of `assay.lock`.
     pub lock: Digest,
-    /// Digest of the canonical plan (steps, mounts, variables, settings).
+    /// Digest of the canonical plan (steps, mounts, variables, settings); with stages, of all their plans as they are
+    /// before any of them ran.
     pub plan: Digest,
+    /// Stages in the order in which they ran; none where the build is one stage without a name.
+    pub stages: Vec<Stage>,
     /// Steps in order.
     pub steps: Vec<RecipeStep>,
     /// Pinned inputs: base, toolchains, dependencies.
@@ -29,6 +32,51 @@ pub struct Recipe {
     pub settings: Settings,
     /// Output of the build.
     pub outputs: Vec<Artifact>,
+}
+
+/// A stage: steps that ran in a sandbox of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// What it took from other stages.
+    pub inputs: Vec<StageInput>,
+    /// Its plan and what came of it.
+    pub made: StageMade,
+    /// Names of its steps, in order.
+    pub steps: Vec<String>,
+}
+
+/// What a stage took from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageInput {
+    /// The stage that left it.
+    pub stage: String,
+    /// Where that one left it, in its workspace.
+    pub path: String,
+    /// Where it was found inside.
+    pub at: String,
+    /// Digest of the tree that holds it.
+    pub tree: Digest,
+}
+
+/// What came of a plan. The plan's digest covers all that the stage could see, so whoever trusts who says this may take the
+/// outputs in place of running the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageMade {
+    /// Digest of the canonical plan, with each input by its digest.
+    pub plan: Digest,
+    /// What other stages may take, in the order of the paths.
+    pub outputs: Vec<StageOutput>,
+}
+
+/// A file or directory that a stage left for others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StageOutput {
+    /// Where it was left, in the workspace.
+    pub path: String,
+    /// Digest of a tree that holds it under its last name, and nothing else.
+    pub tree: Digest,
 }
 
 /// One command of a recipe.

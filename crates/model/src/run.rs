@@ -37,9 +37,30 @@ pub struct Record {
     pub denied: Vec<Denied>,
     /// Processes, in order of start.
     pub processes: Vec<Process>,
-    /// Blob that holds the whole trace.
+    /// Blob that holds the whole trace; with stages, of the last.
     pub trace: Digest,
-    /// Blob that holds the combined output of the steps.
+    /// Blob that holds the combined output of the steps; with stages, of the last.
+    pub log: Digest,
+    /// Runs of the stages, in order; none where the build is one stage without a name.
+    pub stages: Vec<StageRun>,
+}
+
+/// One run of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageRun {
+    /// The stage.
+    pub name: String,
+    /// Digest of its plan.
+    pub plan: Digest,
+    /// Isolation that held.
+    pub level: String,
+    /// Wall time in milliseconds.
+    pub duration_ms: u64,
+    /// How many processes ran: in [`Record::processes`] they stand behind those of the stages before.
+    pub processes: usize,
+    /// Blob that holds its trace.
+    pub trace: Digest,
+    /// Blob that holds the output of its steps.
     pub log: Digest,
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use attest::{Attestation, Claim};
 use build::compare;
 use build::normalise;
-use build::plan;
-use model::recipe::{Artifact, ArtifactKind, Recipe};
+use build::stage;
+use model::recipe::{Artifact, ArtifactKind, Recipe, Stage, StageInput, StageOutput};
 use model::run::{Rebuilt, Record};
 use model::source::Source;
 use sandbox::plan::Level;
@@ -124,7 +124,7 @@ fn build_at(session: &mut Session<'_>, project: &Project, again: bool, minimum: 
     session.context().progress.doing("reading the source");
     let source = project.source(&session.context().home, session.inputs())?;
     let subject = Subject { project, lock: &lock, source: &source };
-    let plan = plan::build(&project.spec, &lock, &source).digest();
+    let plan = stage::whole(&project.spec, &lock, &source);
     let former = former(session, &subject, &plan, minimum)?;
     match (former, again) {
         (Some(former), false) => Ok(former),
@@ -142,7 +142,7 @@ pub(crate) fn existing(session: &Session<'_>, project: &Project) -> Result<Built
     let lock = project.lock()?;
     let source = source(session, project)?;
     let subject = Subject { project, lock: &lock, source: &source };
-    let plan = plan::build(&project.spec, &lock, &source).digest();
+    let plan = stage::whole(&project.spec, &lock, &source);
     former(session, &subject, &plan, Level::TraceOnly)?
         .ok_or_else(|| Failure::no("not-built", "this source was not built yet with this lock").hint("assay build"))
 }
@@ -285,6 +285,7 @@ impl Built {
     fn report(&self) -> Report {
         let mut json = self.run.clone();
         json["artifacts"] = self.recipe.outputs.iter().map(artifact_json).collect();
+        json["stages"] = self.recipe.stages.iter().map(stage_json).collect();
         json["recipe"] = json!(self.recipe_payload);
         json["run"] = json!(self.run_payload);
         json["cached"] = json!(self.cached);
@@ -307,6 +308,12 @@ impl Built {
         let mut out = Vec::new();
         for output in &self.recipe.outputs {
             out.push(format!("{} {}", output.name, output.digest));
+        }
+        for stage in &self.recipe.stages {
+            out.push(format!("stage {}: plan {}", stage.name, stage.made.plan));
+            let taken =
+                |input: &StageInput| format!("  {} is {} of {} {}", input.at, input.path, input.stage, input.tree);
+            out.extend(stage.inputs.iter().map(taken));
         }
         let how = if self.cached { "nothing changed since this build" } else { "built" };
         let complete = if self.complete() { "complete" } else { "not complete" };
@@ -349,6 +356,19 @@ fn artifact_json(artifact: &Artifact) -> Value {
         ArtifactKind::Image { .. } => "image",
     };
     json!({"name": artifact.name, "path": artifact.path, "digest": artifact.digest, "kind": kind, "size": artifact.size})
+}
+
+fn stage_json(stage: &Stage) -> Value {
+    let input =
+        |input: &StageInput| json!({"stage": input.stage, "path": input.path, "at": input.at, "tree": input.tree});
+    let output = |output: &StageOutput| json!({"path": output.path, "tree": output.tree});
+    json!({
+        "name": stage.name,
+        "plan": stage.made.plan,
+        "steps": stage.steps,
+        "inputs": stage.inputs.iter().map(input).collect::<Vec<_>>(),
+        "outputs": stage.made.outputs.iter().map(output).collect::<Vec<_>>(),
+    })
 }
 
 /// The source of a project at this moment, for commands that only need its identity.

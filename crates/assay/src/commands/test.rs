@@ -1,7 +1,8 @@
 //! `assay test`
 
-use build::plan;
+use build::plan::{self, Planned};
 use build::spec::Test;
+use build::stage;
 use build::test_report::{self, Output, Report as Cases};
 use model::recipe::{Artifact, ArtifactKind};
 use model::test::TestRun;
@@ -136,7 +137,7 @@ fn repeat(
     let lock = project.lock()?;
     let source = builds::source(session, project)?;
     let subject = Subject { project, lock: &lock, source: &source };
-    let planned = plan::test(&project.spec, &lock, &source, test, artifacts);
+    let planned = plan_of(&subject, test, built, artifacts)?;
     let sources = building::sources(context, inputs, &subject, &planned)?;
     let mut repetitions: Vec<Cases> = Vec::new();
     for turn in 1..=test.repetitions {
@@ -161,6 +162,19 @@ fn repeat(
     }
     let subjects = subjects(&built.recipe.outputs);
     Ok(test_report::outcome(&test.name, subjects, planned.digest(), &repetitions, machine::now()?))
+}
+
+/// Plans a test: it sees what its stage saw.
+fn plan_of(subject: &Subject<'_>, test: &Test, built: &Built, artifacts: Option<&Digest>) -> Result<Planned> {
+    let spec = &subject.project.spec;
+    let Some(stage) = test.stage.as_ref().and_then(|name| spec.stage(name)) else {
+        return Ok(plan::test(spec, subject.lock, subject.source, test, artifacts));
+    };
+    let lock = subject.lock.of_stage(&stage.name);
+    let mut planned = plan::test(&spec.of_stage(stage), &lock, subject.source, test, artifacts);
+    let made = built.recipe.stages.iter().map(|stage| (stage.name.clone(), stage.made.clone())).collect();
+    stage::enter(&mut planned, stage, &made).context("stage", format!("giving test `{}` its inputs", test.name))?;
+    Ok(planned)
 }
 
 fn shell_code(exit: Exit) -> Option<i32> {

@@ -44,3 +44,5 @@ mod lint;
 mod private_sigstore;
 
 mod bases;
+
+mod stages;

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use model::recipe::{Artifact, ArtifactKind, Input, InputKind, Normalise, Recipe, RecipeStep, Settings};
+use model::recipe::{
+    Artifact, ArtifactKind, Input, InputKind, Normalise, Recipe, RecipeStep, Settings, Stage, StageInput, StageMade,
+    StageOutput,
+};
 use serde::{Deserialize, Serialize};
 use wire::digest::Digest;
 use wire::in_toto::Statement;
@@ -20,6 +23,8 @@ struct Body {
     spec: Digest,
     lock: Digest,
     plan: Digest,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stages: Vec<StageBody>,
     steps: Vec<StepBody>,
     inputs: Vec<InputBody>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -33,6 +38,29 @@ struct SourceBody {
     tree: Digest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StageBody {
+    name: String,
+    plan: Digest,
+    inputs: Vec<StageInputBody>,
+    steps: Vec<String>,
+    outputs: Vec<StageOutputBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StageInputBody {
+    stage: String,
+    path: String,
+    at: String,
+    tree: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StageOutputBody {
+    path: String,
+    tree: Digest,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -110,6 +138,7 @@ pub fn statement(recipe: &Recipe) -> Statement {
         spec: recipe.spec,
         lock: recipe.lock,
         plan: recipe.plan,
+        stages: recipe.stages.iter().map(StageBody::of).collect(),
         steps: recipe.steps.iter().map(StepBody::of).collect(),
         inputs: inputs.iter().map(InputBody::of).collect(),
         normalise: recipe.normalise.iter().map(NormaliseBody::of).collect(),
@@ -129,6 +158,7 @@ pub(crate) fn parse(statement: &Statement) -> Result<Recipe, ClaimError> {
         spec: body.spec,
         lock: body.lock,
         plan: body.plan,
+        stages: body.stages.into_iter().map(StageBody::value).collect(),
         steps: body.steps.into_iter().map(StepBody::value).collect(),
         inputs: body.inputs.into_iter().map(InputBody::value).collect(),
         normalise: body.normalise.into_iter().map(NormaliseBody::value).collect(),
@@ -153,6 +183,36 @@ impl NormaliseBody {
     fn value(self) -> Normalise {
         let NormaliseBody { path, kind, check, recompress, format } = self;
         Normalise { path, kind, check, recompress, format }
+    }
+}
+
+impl StageBody {
+    fn of(stage: &Stage) -> StageBody {
+        let input = |input: &StageInput| StageInputBody {
+            stage: input.stage.clone(),
+            path: input.path.clone(),
+            at: input.at.clone(),
+            tree: input.tree,
+        };
+        let output = |output: &StageOutput| StageOutputBody { path: output.path.clone(), tree: output.tree };
+        StageBody {
+            name: stage.name.clone(),
+            plan: stage.made.plan,
+            inputs: stage.inputs.iter().map(input).collect(),
+            steps: stage.steps.clone(),
+            outputs: stage.made.outputs.iter().map(output).collect(),
+        }
+    }
+
+    fn value(self) -> Stage {
+        let input = |StageInputBody { stage, path, at, tree }| StageInput { stage, path, at, tree };
+        let output = |StageOutputBody { path, tree }| StageOutput { path, tree };
+        Stage {
+            name: self.name,
+            inputs: self.inputs.into_iter().map(input).collect(),
+            made: StageMade { plan: self.plan, outputs: self.outputs.into_iter().map(output).collect() },
+            steps: self.steps,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use model::recipe::{Input, InputKind, Settings};
-use model::run::{Completeness, Denied, Machine, Record, Undeclared};
+use model::run::{Completeness, Denied, Machine, Record, StageRun, Undeclared};
 use model::source::{Revision, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -70,6 +70,8 @@ pub struct Run {
     pub trace: Digest,
     /// Blob that holds the output of the steps.
     pub log: Digest,
+    /// Runs of the stages; then `trace` and `log` are those of the last.
+    pub stages: Vec<StageRun>,
 }
 
 #[derive(Deserialize)]
@@ -127,6 +129,20 @@ struct Extension {
     completeness: CompletenessBody,
     undeclared: Vec<UndeclaredBody>,
     denied: Vec<DeniedBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stages: Vec<StageRunBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StageRunBody {
+    name: String,
+    plan: Digest,
+    level: String,
+    duration_ms: u64,
+    processes: usize,
+    trace: Digest,
+    log: Digest,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -216,6 +232,7 @@ pub(crate) fn parse(statement: &Statement) -> Result<Run, ClaimError> {
         processes: extension.processes,
         trace: byproduct(&provenance.run_details.byproducts, "trace")?,
         log: byproduct(&provenance.run_details.byproducts, "log")?,
+        stages: extension.stages.into_iter().map(StageRunBody::value).collect::<Result<_, _>>()?,
     })
 }
 
@@ -245,6 +262,7 @@ impl Run {
             processes: record.processes.len(),
             trace: record.trace,
             log: record.log,
+            stages: record.stages.clone(),
         }
     }
 
@@ -253,6 +271,14 @@ impl Run {
             media_type: Some(media_type.to_owned()),
             ..ResourceDescriptor::named(name, digest)
         };
+        let of_run = |trace: &Digest, log: &Digest, behind: &str| {
+            let trace = byproduct(&format!("trace{behind}"), "application/vnd.assay.trace.v1+json", trace);
+            [trace, byproduct(&format!("log{behind}"), "text/plain", log)]
+        };
+        let mut byproducts = Vec::from(of_run(&self.trace, &self.log, ""));
+        for stage in &self.stages {
+            byproducts.extend(of_run(&stage.trace, &stage.log, &format!(" of {}", stage.name)));
+        }
         let mut dependencies = vec![source_descriptor(&self.source)];
         dependencies.extend(self.inputs.iter().map(input_descriptor));
         Provenance {
@@ -273,10 +299,7 @@ impl Run {
                     started_on: Some(self.started),
                     finished_on: Some(self.finished),
                 }),
-                byproducts: vec![
-                    byproduct("trace", "application/vnd.assay.trace.v1+json", &self.trace),
-                    byproduct("log", "text/plain", &self.log),
-                ],
+                byproducts,
             },
         }
     }
@@ -320,6 +343,7 @@ impl Run {
             completeness: CompletenessBody::of(&self.completeness),
             undeclared: self.undeclared.iter().map(UndeclaredBody::of).collect(),
             denied: self.denied.iter().map(DeniedBody::of).collect(),
+            stages: self.stages.iter().map(StageRunBody::of).collect(),
         }
     }
 }
@@ -433,6 +457,28 @@ fn input(dependency: &ResourceDescriptor) -> Option<Input> {
         digest: dependency.digests().next()?,
         purl: dependency.uri.clone()?,
     })
+}
+
+impl StageRunBody {
+    fn of(stage: &StageRun) -> StageRunBody {
+        StageRunBody {
+            name: stage.name.clone(),
+            plan: stage.plan,
+            level: stage.level.clone(),
+            duration_ms: stage.duration_ms,
+            processes: stage.processes,
+            trace: stage.trace,
+            log: stage.log,
+        }
+    }
+
+    fn value(self) -> Result<StageRun, ClaimError> {
+        let StageRunBody { name, plan, level, duration_ms, processes, trace, log } = self;
+        if !LEVELS.contains(&level.as_str()) {
+            return Err(value("assay.stages.level", &level, "`full`, `no-proc` or `trace-only`"));
+        }
+        Ok(StageRun { name, plan, level, duration_ms, processes, trace, log })
+    }
 }
 
 impl RevisionBody {

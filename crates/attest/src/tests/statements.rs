@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use model::recipe::{Stage, StageInput, StageMade, StageOutput};
+use model::run::StageRun;
 use serde_json::{Value, json};
 use wire::in_toto::{ResourceDescriptor, Statement};
 
@@ -41,6 +43,52 @@ fn every_noun_goes_there_and_back() {
         assert_eq!(claim(&again), expected(predicate));
         assert_eq!(claim(&again).predicate(), Some(predicate));
     }
+}
+
+/// A build of two stages, of which the second takes something of the first.
+fn staged() -> model::run::Record {
+    let stage = |name: &str, inputs: Vec<StageInput>, outputs: Vec<StageOutput>| Stage {
+        name: name.to_owned(),
+        inputs,
+        made: StageMade { plan: sample::digest(name), outputs },
+        steps: vec![format!("{name}-step")],
+    };
+    let (path, at, tree) = ("out".to_owned(), "/in/out".to_owned(), sample::digest("out"));
+    let input = StageInput { stage: "compile".to_owned(), path: path.clone(), at, tree };
+    let mut record = sample::record();
+    record.recipe.stages =
+        vec![stage("compile", Vec::new(), vec![StageOutput { path, tree }]), stage("package", vec![input], Vec::new())];
+    record.stages = ["compile", "package"]
+        .map(|name| StageRun {
+            name: name.to_owned(),
+            plan: sample::digest(name),
+            level: "full".to_owned(),
+            duration_ms: 7,
+            processes: 3,
+            trace: sample::digest("trace"),
+            log: sample::digest("log"),
+        })
+        .to_vec();
+    record
+}
+
+#[test]
+fn stages_go_there_and_back_and_without_any_nothing_says_so() {
+    let record = staged();
+    let recipe = crate::recipe(&record.recipe);
+    assert_eq!(claim(&recipe), Claim::Recipe(record.recipe.clone()));
+    let payload = wire::digest::Digest::of(&recipe.to_json());
+    let mut run = crate::run(&record, &payload);
+    assert_eq!(claim(&run), Claim::Run(Box::new(Run::of(&record, &payload))));
+    let byproducts = run.predicate["runDetails"]["byproducts"].as_array().expect("a list").iter();
+    let names: Vec<_> = byproducts.map(|one| one["name"].as_str().expect("a name")).collect();
+    let of_stages = ["trace of compile", "log of compile", "trace of package", "log of package"];
+    assert_eq!(names, [&["trace", "log"][..], &of_stages].concat());
+    run.predicate["assay"]["stages"][0]["level"] = json!("bare");
+    assert!(Claim::parse(&run).is_err(), "no such level");
+
+    let plain = [crate::recipe(&sample::recipe()), crate::run(&sample::record(), &payload)];
+    assert!(plain.iter().all(|statement| !String::from_utf8_lossy(&statement.to_json()).contains("stages")));
 }
 
 #[test]

@@ -323,3 +323,20 @@ fn mutations_never_panic_and_never_pass() {
         }
     });
 }
+
+#[test]
+fn a_stage_with_a_base_of_its_own_is_pinned_for_itself() {
+    let mut lock = sample();
+    let mut own = sample();
+    own.base.tree = digest("small");
+    own.toolchains.clear();
+    lock.add_stage("package", own.clone());
+    let text = lock.to_text();
+    let plain = sample().to_text().replacen("version = 2", "version = 3", 1);
+    assert!(text.starts_with(&plain), "what all stages see stands as it did");
+    assert!(text.contains("\n[[stage]]\nname = \"package\"\n\n[stage.base]\n"), "{text}");
+    assert!(text.contains("\n[[stage.base.package]]\n") && !text.contains("[[stage.toolchain]]"), "{text}");
+    assert_eq!(Lock::parse(FILE, text.as_bytes()), Ok(lock.clone()));
+    assert_eq!(lock.of_stage("package"), own);
+    assert_eq!(lock.of_stage("compile"), sample());
+}

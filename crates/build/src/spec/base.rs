@@ -12,16 +12,21 @@ use crate::toolchain;
 pub(super) fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Base> {
     reader.required(top, "base");
     let table = reader.table(top, "base")?;
-    reader.keys(&table, &["packages", "from", "image", "toolchains", "targets", "lock-files"]);
-    let root = root(reader, &table);
-    let toolchains = reader.strings(&table, "toolchains").map_or(Vec::new(), |list| list.value);
+    of_table(reader, &table)
+}
+
+/// Reads `[base]`, or the base of a stage.
+pub(super) fn of_table(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Base> {
+    reader.keys(table, &["packages", "from", "image", "toolchains", "targets", "lock-files"]);
+    let root = root(reader, table);
+    let toolchains = reader.strings(table, "toolchains").map_or(Vec::new(), |list| list.value);
     for toolchain in &toolchains {
         if !toolchain::NAMES.contains(&toolchain.value.as_str()) {
             let message = format!("unknown toolchain `{}`", shown(&toolchain.value));
             reader.problem(toolchain.offset, message, suggestion(&toolchain.value, &toolchain::NAMES));
         }
     }
-    let targets = reader.strings(&table, "targets").map_or(Vec::new(), |list| list.value);
+    let targets = reader.strings(table, "targets").map_or(Vec::new(), |list| list.value);
     for target in &targets {
         if !is_name(&target.value) {
             let message = format!("`{}` is no name of a Rust target", shown(&target.value));
@@ -29,7 +34,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Base>
         }
     }
     let plain = |list: Vec<At<String>>| list.into_iter().map(|item| item.value).collect();
-    let lock_files = lock_files(reader, &table)?;
+    let lock_files = lock_files(reader, table)?;
     Some(Base { root: root?, toolchains: plain(toolchains), targets: plain(targets), lock_files })
 }
 

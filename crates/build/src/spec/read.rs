@@ -8,7 +8,8 @@ use wire::digest::Digest;
 
 use super::{
     Artifact, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, FETCHED, FETCHES_MAX, Fetch, Health, Image,
-    Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Step, Test, TestFormat, looks_secret, text_of,
+    Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Stage, Step, Test, TestFormat, looks_secret, stages,
+    text_of,
 };
 use crate::document::{At, Reader, Table};
 use crate::problem::Problem;
@@ -23,9 +24,10 @@ const REPETITIONS_DEFAULT: u32 = 2;
 const USER_DEFAULT: &str = "65532:65532";
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 17] = [
+const EXAMPLES: [(&str, &str); 19] = [
     ("artifact", "`[[artifact]]` on a line of its own, then its `name` and `path`"),
     ("artifacts", "artifacts = [\"greeter\"]: the names of artifacts"),
+    ("at", "at = \"/in/greeter\": where the stage finds it"),
     ("base", "`[base]` on a line of its own, then packages = [\"gcc\", \"libc6-dev\"]"),
     ("check", "check = [\"greeter\", \"--help\"]: a command that ends with 0 when the release is good"),
     ("digest", "digest = \"sha256:…\": what the bytes must be, as `sha256sum` says it"),
@@ -39,6 +41,7 @@ const EXAMPLES: [(&str, &str); 17] = [
     ("policy", "policy = \"policies/production.toml\""),
     ("project", "`[project]` on a line of its own, then its `name` and `owners`"),
     ("run", "run = [\"cargo\", \"build\", \"--locked\"]: program and arguments"),
+    ("stage", "stage = \"compile\": the name of a `[[stage]]`"),
     ("url", "url = \"https://…\""),
     ("step", "`[[step]]` on a line of its own, then its `name` and `run`"),
 ];
@@ -67,6 +70,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
         "base",
         "fetch",
         "build",
+        "stage",
         "step",
         "artifact",
         "normalise",
@@ -80,18 +84,25 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
     let base = super::base::read(reader, top);
     let fetches = fetches(reader, top);
     let build = build(reader, top);
-    let steps = steps(reader, top);
-    let artifacts = artifacts(reader, top);
+    let stages = stages::read(reader, top);
+    let known = stages.as_deref();
+    let steps = steps(reader, top, known);
+    let artifacts = artifacts(reader, top, known);
     let normalise = super::normalise::read(reader, top, artifacts.as_deref());
     let image = image(reader, top, artifacts.as_deref());
-    let tests = tests(reader, top);
+    let tests = tests(reader, top, known);
     let environments = environments(reader, top);
+    if let (Some(stages), Some(steps), Some(artifacts)) = (known, &steps, &artifacts) {
+        stages::check_use(reader, top, stages, steps, artifacts);
+        stages::check_image(reader, top, stages, artifacts, image.as_ref().and_then(Option::as_ref));
+    }
     Some(Spec {
         digest,
         project: project?,
         base: base?,
         fetches: fetches?,
         build: build?,
+        stages: stages?,
         steps: steps?,
         artifacts: artifacts?,
         normalise: normalise?,
@@ -216,7 +227,7 @@ fn randomness(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Randomne
     reader.one_of(table, "randomness", &known)
 }
 
-fn steps(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Step>> {
+fn steps(reader: &mut Reader<'_>, top: &Table<'_, '_>, stages: Option<&[Stage]>) -> Option<Vec<Step>> {
     reader.required(top, "step");
     let mut names = Names::new("step");
     let tables = reader.tables(top, "step");
@@ -227,12 +238,12 @@ fn steps(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Step>> {
             "at least one step makes the artifacts".to_owned(),
         );
     }
-    let steps = tables.iter().map(|table| step(reader, table, &mut names)).collect::<Vec<_>>();
+    let steps = tables.iter().map(|table| step(reader, table, stages, &mut names)).collect::<Vec<_>>();
     steps.into_iter().collect::<Option<Vec<_>>>().filter(|steps| !steps.is_empty())
 }
 
-fn step(reader: &mut Reader<'_>, table: &Table<'_, '_>, names: &mut Names) -> Option<Step> {
-    reader.keys(table, &["name", "run", "cwd", "variables", "tier", "randomness", "network"]);
+fn step(reader: &mut Reader<'_>, table: &Table<'_, '_>, stages: Option<&[Stage]>, names: &mut Names) -> Option<Step> {
+    reader.keys(table, &["name", "stage", "run", "cwd", "variables", "tier", "randomness", "network"]);
     let name = names.take(reader, table);
     let run = command(reader, table, "run");
     let cwd = cwd(reader, table);
@@ -243,10 +254,11 @@ fn step(reader: &mut Reader<'_>, table: &Table<'_, '_>, names: &mut Names) -> Op
         let allowed = "no step has a network: what it needs is fetched by `assay lock`, from lock files".to_owned();
         reader.problem(offset, "`network = true` cannot be reproduced", allowed);
     }
-    Some(Step { name: name?, run: run?, cwd: cwd?, variables: variables(reader, table), tier, randomness })
+    let stage = stages::of_step(reader, table, stages)?;
+    Some(Step { name: name?, stage, run: run?, cwd: cwd?, variables: variables(reader, table), tier, randomness })
 }
 
-fn artifacts(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Artifact>> {
+fn artifacts(reader: &mut Reader<'_>, top: &Table<'_, '_>, stages: Option<&[Stage]>) -> Option<Vec<Artifact>> {
     reader.required(top, "artifact");
     let mut names = Names::new("artifact");
     let tables = reader.tables(top, "artifact");
@@ -262,11 +274,12 @@ fn artifacts(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Artifac
     let artifacts = tables
         .iter()
         .map(|table| {
-            reader.keys(table, &["name", "path", "kind"]);
+            reader.keys(table, &["name", "stage", "path", "kind"]);
             reader.one_of(table, "kind", &[("file", ())]);
             let name = names.take(reader, table);
             let path = reader.required_string(table, "path").and_then(|path| relative(reader, path));
-            Some(Artifact { name: name?, path: path? })
+            let stage = stages::of_artifact(reader, table, stages)?;
+            Some(Artifact { name: name?, stage, path: path? })
         })
         .collect::<Vec<_>>();
     artifacts.into_iter().collect::<Option<Vec<_>>>().filter(|artifacts| !artifacts.is_empty())
@@ -336,20 +349,22 @@ fn ports(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Vec<u16> {
     ports
 }
 
-fn tests(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Vec<Test>> {
+fn tests(reader: &mut Reader<'_>, top: &Table<'_, '_>, stages: Option<&[Stage]>) -> Option<Vec<Test>> {
     let mut names = Names::new("test");
     let tables = reader.tables(top, "test");
     let tests = tables
         .iter()
         .map(|table| {
-            reader.keys(table, &["name", "run", "cwd", "variables", "repetitions", "format"]);
+            reader.keys(table, &["name", "stage", "run", "cwd", "variables", "repetitions", "format"]);
             let name = names.take(reader, table);
             let run = command(reader, table, "run");
             let cwd = cwd(reader, table);
             let repetitions = reader.integer(table, "repetitions", (2, REPETITIONS_MAX));
             let formats = [("cargo", TestFormat::Cargo), ("exit", TestFormat::Exit)];
+            let stage = stages::of_test(reader, table, stages)?;
             Some(Test {
                 name: name?,
+                stage,
                 run: run?,
                 cwd: cwd?,
                 variables: variables(reader, table),
@@ -511,7 +526,7 @@ pub(super) fn relative(reader: &mut Reader<'_>, path: At<String>) -> Option<Stri
     Some(text.to_owned())
 }
 
-fn checked_name(reader: &mut Reader<'_>, name: At<String>) -> Option<String> {
+pub(super) fn checked_name(reader: &mut Reader<'_>, name: At<String>) -> Option<String> {
     if is_name(&name.value) {
         return Some(name.value);
     }
@@ -522,17 +537,17 @@ fn checked_name(reader: &mut Reader<'_>, name: At<String>) -> Option<String> {
 }
 
 /// Takes names that must be unique among their kind.
-struct Names {
+pub(super) struct Names {
     kind: &'static str,
     seen: BTreeSet<String>,
 }
 
 impl Names {
-    fn new(kind: &'static str) -> Names {
+    pub(super) fn new(kind: &'static str) -> Names {
         Names { kind, seen: BTreeSet::new() }
     }
 
-    fn take(&mut self, reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<String> {
+    pub(super) fn take(&mut self, reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<String> {
         let name = reader.required_string(table, "name")?;
         let offset = name.offset;
         let name = checked_name(reader, name)?;
