@@ -132,7 +132,7 @@ fn files(spec: &Spec, collected: &[Collected]) -> Result<Vec<Artifact>, RecordEr
             }
             Some(CollectedKind::Link { .. }) => Err(RecordError::NotAFile { name, path, kind: "symbolic link" }),
             Some(CollectedKind::Directory) => Err(RecordError::NotAFile { name, path, kind: "directory" }),
-            None => Err(RecordError::Absent { name, path }),
+            Some(CollectedKind::Removed) | None => Err(RecordError::Absent { name, path }),
         }
     };
     spec.artifacts.iter().map(artifact).collect()

@@ -167,15 +167,16 @@ fn entries(path: &str, collected: &[Collected], directory: &std::path::Path) -> 
     let inside = plan::inside(path);
     let above = inside.len() - last_name(path).len();
     let own = collected.iter().filter(|one| sandbox::plan::is_within(&one.path, &inside));
-    own.map(|one| {
+    own.filter_map(|one| {
         let source = match &one.kind {
             CollectedKind::File { executable, .. } => {
                 TreeSource::File { path: directory.join(&one.path[1..]), executable: *executable }
             }
             CollectedKind::Link { to } => TreeSource::Link(to.clone()),
             CollectedKind::Directory => TreeSource::Directory,
+            CollectedKind::Removed => return None,
         };
-        TreeEntry { path: one.path[above..].to_owned(), source }
+        Some(TreeEntry { path: one.path[above..].to_owned(), source })
     })
     .collect()
 }

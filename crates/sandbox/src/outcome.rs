@@ -287,6 +287,8 @@ pub enum CollectedKind {
     },
     /// A directory.
     Directory,
+    /// Nothing any more: the source of the root held it.
+    Removed,
 }
 
 /// The limits that can end a run.

@@ -113,6 +113,16 @@ pub enum Mount {
         /// Size of the tmpfs; it counts as memory.
         size_bytes: u64,
     },
+    /// A host directory copied in sorted order onto a writable tmpfs that is the root, modes 0644 and 0755. Steps are user 0 inside, and
+    /// still without any capability. Its `dev`, `proc` and `sys` are the sandbox's own. Only at levels with namespaces.
+    Root {
+        /// Key into [`Host::sources`].
+        source: String,
+        /// Modification time of every entry, seconds since 1970.
+        mtime_unix_s: i64,
+        /// Size of the tmpfs; it counts as memory.
+        size_bytes: u64,
+    },
     /// An empty writable tmpfs.
     Scratch {
         /// Where it appears.
@@ -126,12 +136,18 @@ impl Mount {
     /// Returns where it appears.
     pub fn target(&self) -> &str {
         match self {
+            Self::Root { .. } => "/",
             Self::Tree { target, .. }
             | Self::File { target, .. }
             | Self::Link { target, .. }
             | Self::Copy { target, .. }
             | Self::Scratch { target, .. } => target,
         }
+    }
+
+    /// Whether steps may write there.
+    pub fn is_writable(&self) -> bool {
+        matches!(self, Self::Root { .. } | Self::Copy { .. } | Self::Scratch { .. })
     }
 }
 
@@ -159,7 +175,8 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Collect {
-    /// Path inside, within a [`Mount::Copy`] or [`Mount::Scratch`]; `*` and `?` match within a name; a directory is copied whole.
+    /// Path inside, within a [`Mount::Root`], [`Mount::Copy`] or [`Mount::Scratch`]; `*` and `?` match within a name; a directory is
+    /// copied whole. `/` itself means what differs from the source of the [`Mount::Root`], and what of that is gone.
     pub path: String,
     /// Nothing there is no error.
     #[serde(default)]
@@ -291,6 +308,9 @@ impl Plan {
             return refuse(format!("more than {MOUNTS_MAX} mounts or {STEPS_MAX} steps"));
         }
         self.mounts.iter().try_for_each(|mount| validate_mount(mount, host))?;
+        if self.root_source().is_some() && self.mounts.iter().filter(|mount| mount.target() == "/").count() > 1 {
+            return refuse("a writable root has nothing beside it at `/`".to_owned());
+        }
         self.steps.iter().try_for_each(validate_step)?;
         self.collect.iter().try_for_each(|collect| self.validate_collect(collect))
     }
@@ -304,8 +324,16 @@ impl Plan {
 
     /// Returns the writable mount that `path` lies in.
     pub fn writable_above(&self, path: &str) -> Option<&Mount> {
-        let writable = self.mounts.iter().filter(|mount| matches!(mount, Mount::Copy { .. } | Mount::Scratch { .. }));
+        let writable = self.mounts.iter().filter(|mount| mount.is_writable());
         writable.filter(|mount| is_within(path, mount.target())).max_by_key(|mount| mount.target().len())
+    }
+
+    /// Returns the key of the source that its writable root is a copy of.
+    pub fn root_source(&self) -> Option<&str> {
+        self.mounts.iter().find_map(|mount| match mount {
+            Mount::Root { source, .. } => Some(source.as_str()),
+            _ => None,
+        })
     }
 
     /// Returns the highest tier of its steps.
@@ -334,14 +362,14 @@ pub fn is_within(path: &str, directory: &str) -> bool {
 
 fn validate_mount(mount: &Mount, host: &Host) -> Result<(), SandboxError> {
     validate_path("mount target", mount.target())?;
-    let (Mount::Tree { source, .. } | Mount::Copy { source, .. }) = mount else {
+    let (Mount::Tree { source, .. } | Mount::Copy { source, .. } | Mount::Root { source, .. }) = mount else {
         if mount.target() == "/" {
-            return Err(SandboxError::Plan { what: "only a tree can be mounted at `/`".to_owned() });
+            return Err(SandboxError::Plan { what: "only a tree or a root can be mounted at `/`".to_owned() });
         }
         return Ok(());
     };
     if matches!(mount, Mount::Copy { target, .. } if target == "/") {
-        return Err(SandboxError::Plan { what: "only a tree can be mounted at `/`".to_owned() });
+        return Err(SandboxError::Plan { what: "a copy at `/` is a root".to_owned() });
     }
     match host.sources.get(source) {
         Some(path) if path.is_absolute() => Ok(()),

@@ -3,7 +3,7 @@
 //! Every path is opened below the writable mount that it lies in, and no link on the way is followed (`openat2(2)`): a link that a step
 //! left behind cannot lead the supervisor, which sees the host, anywhere else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -19,8 +19,11 @@ use crate::outcome::{Collected, CollectedKind};
 use crate::plan::{Collect, Plan};
 use crate::sys;
 
+mod changes;
 #[cfg(test)]
 mod tests;
+
+use changes::Changes;
 
 /// More entries than any artifact has; with the byte limit this bounds the work.
 const ENTRIES_MAX: usize = 1_000_000;
@@ -47,6 +50,8 @@ pub(super) struct Place<'a> {
     pub(super) prefix: &'a str,
     /// The host directory that receives.
     pub(super) to: &'a Path,
+    /// Where the sources of the plan lie: what a root is compared with.
+    pub(super) sources: &'a BTreeMap<String, PathBuf>,
 }
 
 /// Copies everything that the plan wants in this case.
@@ -66,6 +71,10 @@ fn collect_one(plan: &Plan, place: &Place<'_>, one: &Collect, collection: &mut C
     let mount = plan.writable_above(&one.path).map_or("/", |mount| mount.target());
     let base = format!("{}{mount}", place.prefix);
     let base = sys::open_in_root(place.root, Path::new(&base), libc::O_PATH | libc::O_DIRECTORY)?;
+    if let (Some(source), "/") = (plan.root_source(), one.path.as_str()) {
+        let lower = place.sources.get(source).cloned().unwrap_or_default();
+        return Changes { plan, base: &base, lower: &lower, to: place.to }.collect(collection);
+    }
     let below = Path::new(one.path[mount.len()..].trim_start_matches('/'));
     let found = expand(&base, below)?;
     if found.is_empty() && !one.optional {

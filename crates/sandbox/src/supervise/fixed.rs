@@ -104,6 +104,7 @@ fn mounts(plan: &Plan, line: impl Fn(usize, &str, &str, &str) -> String) -> Stri
     let planned = plan.mounts.iter().filter_map(|mount| match mount {
         Mount::Tree { target, .. } if target != "/" => Some((target.as_str(), "ro")),
         Mount::Copy { target, .. } | Mount::Scratch { target, .. } => Some((target.as_str(), "rw")),
+        Mount::Root { .. } => None,
         _ => None,
     });
     let all = fixed.into_iter().chain(planned).enumerate();

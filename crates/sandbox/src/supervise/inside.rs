@@ -27,8 +27,10 @@ use crate::sys::mount;
 use crate::sys::process::fix_addresses;
 use crate::tier::Tier;
 
-/// User and group of the steps inside.
-pub(super) const BUILDER: u32 = 1000;
+/// User and group of the steps inside, where their root is read-only.
+const BUILDER: u32 = 1000;
+/// The same where they may write it: files of a root belong to root.
+const ROOT: u32 = 0;
 /// Modification time of what the sandbox itself makes: 1980-01-01, the first that every archive format can hold.
 const OWN_TIME_UNIX_S: i64 = 315_532_800;
 /// What `/`, with the directories and small files of the plan, may hold.
@@ -57,6 +59,11 @@ pub(super) struct Orders<'a> {
     pub(super) settings: Settings,
     pub(super) count: Count,
     pub(super) supervisor: pid_t,
+}
+
+/// User and group of the steps inside.
+pub(super) fn user(plan: &Plan) -> u32 {
+    if plan.root_source().is_some() { ROOT } else { BUILDER }
 }
 
 /// What went wrong inside; `machine` if the kernel refused something that another level can do without.
@@ -144,7 +151,7 @@ fn isolated(orders: &Orders<'_>, layout: &Node, input: &mut impl Read) -> Result
         _ => None,
     };
     // Before tmpfs is made: its files belong to who makes it.
-    become_builder().map_err(Trouble::machine("becoming the builder", nowhere))?;
+    become_builder(user(orders.plan)).map_err(Trouble::machine("becoming the builder", nowhere))?;
     // Containers' filters refuse this one call where they allow all the rest; the tracer can tell the name instead.
     let is_named = sys::set_hostname(&orders.plan.hostname).is_ok();
     if orders.plan.loopback {
@@ -154,21 +161,23 @@ fn isolated(orders: &Orders<'_>, layout: &Node, input: &mut impl Read) -> Result
     std::env::set_current_dir(&base).map_err(Trouble::machine("entering the new root", &base))?;
     mount::pivot_here().map_err(Trouble::machine("changing the root", &base))?;
     receive_copies(orders.plan, Path::new(""), input)?;
-    mount::restrict_path(c"/", mount::READ_ONLY | mount::NO_SUID | mount::NO_DEV)
+    let read_only = if orders.plan.root_source().is_some() { 0 } else { mount::READ_ONLY };
+    mount::restrict_path(c"/", read_only | mount::NO_SUID | mount::NO_DEV)
         .map_err(Trouble::machine("making the root read-only", Path::new("/")))?;
     Ok((open_path(Path::new("/"))?, is_named))
 }
 
 /// A change of user forgets the parent's death signal and closes this process to its tracer; both are set again.
-fn become_builder() -> io::Result<()> {
-    sys::become_user(BUILDER, BUILDER)?;
+fn become_builder(user: u32) -> io::Result<()> {
+    sys::become_user(user, user)?;
     sys::prctl(libc::PR_SET_DUMPABLE, 1)?;
     sys::die_with_parent(libc::SIGKILL, 0)
 }
 
 fn receive_copies(plan: &Plan, prefix: &Path, input: &mut impl Read) -> Result<(), Trouble> {
     for one in &plan.mounts {
-        if let Mount::Copy { target, mtime_unix_s, .. } = one {
+        if let Mount::Copy { mtime_unix_s, .. } | Mount::Root { mtime_unix_s, .. } = one {
+            let target = one.target();
             let target = PathBuf::from(format!("{}{target}", prefix.display()));
             receive(&target, *mtime_unix_s, input)?;
         }
@@ -227,7 +236,13 @@ fn temporary(size_bytes: u64, mode: &std::ffi::CStr) -> io::Result<OwnedFd> {
 
 /// Makes the whole layout over a directory that every system has, and returns that directory.
 fn build(layout: &Node, binds: &mut Binds, outer_proc: Option<OwnedFd>) -> Result<PathBuf, Trouble> {
-    let root = temporary(ROOT_BYTES, c"755").map_err(Trouble::machine("making a tmpfs for", Path::new("/")))?;
+    let (root_bytes, layout) = match layout {
+        Node::Directory { tmpfs: Some(own), children } => {
+            (own.size_bytes, &Node::Directory { tmpfs: None, children: children.clone() })
+        }
+        other => (ROOT_BYTES, other),
+    };
+    let root = temporary(root_bytes, c"755").map_err(Trouble::machine("making a tmpfs for", Path::new("/")))?;
     let base = ["/tmp", "/mnt", "/run", "/proc"].into_iter().map(PathBuf::from).find(|path| path.is_dir());
     let base = base.unwrap_or_else(|| PathBuf::from("/dev"));
     mount::attach(root.as_fd(), &base).map_err(Trouble::machine("mounting the new root over", &base))?;
@@ -315,7 +330,7 @@ fn outside(orders: &Orders<'_>, input: &mut impl Read) -> Result<OwnedFd, Troubl
             Mount::Link { to, .. } => {
                 std::os::unix::fs::symlink(translation.text(to), &path).map_err(Trouble::plan("linking", &path))?
             }
-            Mount::Copy { .. } | Mount::Scratch { .. } => make_directory(&path)?,
+            Mount::Copy { .. } | Mount::Scratch { .. } | Mount::Root { .. } => make_directory(&path)?,
         }
     }
     for step in &orders.plan.steps {

@@ -77,8 +77,11 @@ pub(super) fn layout(
 ) -> Result<Node, LayoutError> {
     let mut root = Node::directory();
     for mount in plan.mounts.iter().filter(|mount| mount.target() == "/") {
-        if let Mount::Tree { source, .. } = mount {
-            root = open_up(&source_path(sources, source), list)?;
+        match mount {
+            Mount::Tree { source, .. } => root = open_up(&source_path(sources, source), list)?,
+            // What is in it comes once it is the root.
+            Mount::Root { size_bytes, .. } => root = writable(*size_bytes, false),
+            _ => {}
         }
     }
     for (target, node) in system {
@@ -109,7 +112,7 @@ fn node(mount: &Mount, sources: &BTreeMap<String, PathBuf>, list: &List<'_>) -> 
         }
         Mount::File { content, executable, .. } => Node::File { content: content.clone(), executable: *executable },
         Mount::Link { to, .. } => Node::Link(to.clone()),
-        Mount::Copy { size_bytes, .. } => writable(*size_bytes, false),
+        Mount::Root { size_bytes, .. } | Mount::Copy { size_bytes, .. } => writable(*size_bytes, false),
         Mount::Scratch { size_bytes, .. } => writable(*size_bytes, true),
     })
 }

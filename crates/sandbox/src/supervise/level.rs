@@ -11,7 +11,7 @@ use libc::{c_int, pid_t};
 
 use super::calls::Settings;
 use super::cpu::{self, Count};
-use super::inside::{self, BUILDER, GO, Orders, READY, READY_UNNAMED, Trouble};
+use super::inside::{self, GO, Orders, READY, READY_UNNAMED, Trouble};
 use super::layout::{Entry, Node, layout, system_nodes};
 use super::transfer;
 use crate::error::Failure;
@@ -96,7 +96,8 @@ pub(super) fn open(level: Level, plan: &Plan, host: &Host) -> Result<Session, Cl
     drop(theirs);
     let mut session = Session { init, socket: ours, root: None, settings, scratch };
     if level != Level::TraceOnly {
-        map_users(init).map_err(|(what, error)| refuse(level, what, "", &error.to_string(), error.raw_os_error()))?;
+        map_users(init, inside::user(plan))
+            .map_err(|(what, error)| refuse(level, what, "", &error.to_string(), error.raw_os_error()))?;
     }
     let sent = send(&session.socket, plan, host);
     let (root, host_name) = receive_root(level, &session.socket, sent)?;
@@ -153,7 +154,7 @@ fn list(path: &Path) -> io::Result<Option<Vec<(String, Entry)>>> {
 }
 
 /// Maps the builder inside to one user outside: an unused one for root where there is one, else the caller.
-fn map_users(init: pid_t) -> Result<(), (&'static str, io::Error)> {
+fn map_users(init: pid_t, inside: u32) -> Result<(), (&'static str, io::Error)> {
     let (user, group) = (sys::user_id(), sys::group_id());
     let mut choices = vec![(user, group)];
     if user == 0 && is_mapped("/proc/self/uid_map") && is_mapped("/proc/self/gid_map") {
@@ -164,7 +165,7 @@ fn map_users(init: pid_t) -> Result<(), (&'static str, io::Error)> {
         sys::give_output(OUTER_BUILDER).ok();
     }
     fs::write(format!("/proc/{init}/setgroups"), "deny").map_err(|error| ("giving up groups", error))?;
-    let write = |name: &str, id: u32| fs::write(format!("/proc/{init}/{name}"), format!("{BUILDER} {id} 1\n"));
+    let write = |name: &str, id: u32| fs::write(format!("/proc/{init}/{name}"), format!("{inside} {id} 1\n"));
     let mut refused = io::Error::from_raw_os_error(libc::EPERM);
     for (user, group) in choices {
         match write("gid_map", group) {
@@ -189,7 +190,7 @@ fn send(socket: &UnixStream, plan: &Plan, host: &Host) -> Result<(), transfer::T
     let mut to = BufWriter::with_capacity(1 << 17, socket);
     to.write_all(&[GO]).map_err(at)?;
     for one in &plan.mounts {
-        if let Mount::Copy { source, .. } = one {
+        if let Mount::Copy { source, .. } | Mount::Root { source, .. } = one {
             let root = host.sources.get(source).cloned().unwrap_or_default();
             transfer::send(&root, &mut to)?;
         }

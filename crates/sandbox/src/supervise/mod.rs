@@ -141,7 +141,7 @@ fn run(plan: &Plan, host: &Host, sink: &mut Sink) -> Result<(), Failure> {
     let prefix = if level == Level::TraceOnly { host.scratch.to_string_lossy().into_owned() } else { String::new() };
     let has_failed = run_steps(plan, &prefix, &mut tracer)?;
     if tracer.limit.is_none() {
-        let place = Place { root: tracer.root(), prefix: &prefix, to: &host.collect };
+        let place = Place { root: tracer.root(), prefix: &prefix, to: &host.collect, sources: &host.sources };
         let collection = collect::collect(plan, &place, has_failed)?;
         if collection.too_much {
             tracer.limit = Some(Limit::Collect);
@@ -186,7 +186,7 @@ fn full_mount(plan: &Plan, prefix: &str, tracer: &Tracer<'_>) -> Option<String> 
     if !prefix.is_empty() {
         return None;
     }
-    let targets = plan.mounts.iter().filter(|one| matches!(one, Mount::Copy { .. } | Mount::Scratch { .. }));
+    let targets = plan.mounts.iter().filter(|one| one.is_writable());
     let is_full = |target: &&str| {
         let opened = sys::open_in_root(tracer.root(), Path::new(target), libc::O_PATH);
         opened.and_then(|fd| sys::free_bytes(fd.as_fd())).is_ok_and(|free| free < SPACE_BYTES_MIN)
@@ -208,7 +208,7 @@ fn open_any(plan: &Plan, host: &Host) -> Result<(Level, Vec<Refusal>, Session), 
     let mut refused = Vec::new();
     let wanted = |level: &Level| host.ceiling.holds(*level) && level.holds(host.minimum);
     for level in Level::ALL.into_iter().filter(wanted) {
-        if let Some(refusal) = refuse_tier(level, plan.tier()) {
+        if let Some(refusal) = refuse_tier(level, plan.tier()).or_else(|| refuse_root(level, plan)) {
             refused.push(refusal);
             continue;
         }
@@ -228,6 +228,16 @@ fn refuse_tier(level: Level, tier: Tier) -> Option<Refusal> {
         what: format!("giving tier `{tier}`"),
         reason: "without namespaces the machine shows through".to_owned(),
         hint: Some("run where namespaces are allowed, or write `tier = \"T0\"`".to_owned()),
+    })
+}
+
+/// Without namespaces the root that steps would write is the machine's.
+fn refuse_root(level: Level, plan: &Plan) -> Option<Refusal> {
+    (level == Level::TraceOnly && plan.root_source().is_some()).then(|| Refusal {
+        level,
+        what: "giving the steps a root that they may write".to_owned(),
+        reason: "without namespaces it would be the machine's own".to_owned(),
+        hint: Some("run where namespaces are allowed".to_owned()),
     })
 }
 

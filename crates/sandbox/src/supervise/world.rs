@@ -101,7 +101,7 @@ impl<'a> World<'a> {
 
 /// The devices behind the plan's writable mounts.
 fn writable(plan: &Plan, root: &OwnedFd) -> HashSet<u64> {
-    let targets = plan.mounts.iter().filter(|mount| matches!(mount, Mount::Copy { .. } | Mount::Scratch { .. }));
+    let targets = plan.mounts.iter().filter(|mount| mount.is_writable());
     let device = |target: &str| {
         let opened = sys::open_in_root(root.as_fd(), Path::new(target), libc::O_PATH).ok()?;
         std::fs::File::from(opened).metadata().ok().map(|about| about.dev())

@@ -21,6 +21,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("absent_outputs", absent_outputs),
     ("collected_bytes_end", collected_bytes_end),
     ("trace_file", trace_file),
+    ("a_writable_root_and_what_became_of_it", a_writable_root_and_what_became_of_it),
+    ("a_writable_root_needs_namespaces", a_writable_root_needs_namespaces),
+    ("a_writable_root_is_bounded", a_writable_root_is_bounded),
 ];
 
 // M2.4
@@ -208,4 +211,84 @@ fn trace_file() {
     assert_eq!(processes, outcome.processes.len());
     let read = touched(&outcome, AccessKind::Read);
     assert!(read.contains(&("cat".to_owned(), "/build/a".to_owned())));
+}
+
+/// A plan whose root is a small tree with the machine's programs beside it.
+fn writable_root(name: &str, script: &str) -> Bench {
+    let mut bench = Bench::new(name, script);
+    let root = bench.place.join("root");
+    fs::create_dir_all(root.join("etc/old/deep")).expect("a directory");
+    for (path, content) in
+        [("etc/same", "same\n"), ("etc/conf", "one\n"), ("etc/gone", "x\n"), ("etc/old/deep/x", "x\n")]
+    {
+        fs::write(root.join(path), content).expect("a file");
+    }
+    for name in ["bin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name)).expect("a link");
+    }
+    bench.host.sources.insert("root".to_owned(), root);
+    bench.plan.mounts.retain(|mount| mount.target() == "/usr");
+    let root = Mount::Root { source: "root".to_owned(), mtime_unix_s: 981_173_106, size_bytes: 64 << 20 };
+    bench.plan.mounts.insert(0, root);
+    bench.plan.steps[0].cwd = "/srv/app".to_owned();
+    bench.plan.collect = vec![Collect { path: "/".to_owned(), optional: false, after_failure: false }];
+    bench
+}
+
+// M2.5
+fn a_writable_root_and_what_became_of_it() {
+    let script = "test $(id -u):$(id -g) = 0:0 && ! grep -q 'Cap[A-Z]*:.*[1-9a-f]' /proc/self/status && touch /etc/same && \
+                  echo two > /etc/conf && rm -r /etc/gone /etc/old && mkdir /etc/old && echo y > /etc/old/new && \
+                  mkdir -p /var/empty /tmp && ln -s conf /etc/link && cp /bin/true /opt.sh && chmod 700 /opt.sh && chmod 600 /etc/conf && \
+                  ! chown 1:1 /etc/conf 2>/dev/null && ! mount -t tmpfs none /tmp 2>/dev/null && ! mknod /x c 1 3 2>/dev/null && pwd > here";
+    let mut bench = writable_root("writable-root", script);
+    let outcome = bench.pass();
+    let seen: Vec<(&str, &str)> = outcome
+        .collected
+        .iter()
+        .map(|one| {
+            let kind = match &one.kind {
+                CollectedKind::File { executable: true, .. } => "executable",
+                CollectedKind::File { .. } => "file",
+                CollectedKind::Link { .. } => "link",
+                CollectedKind::Directory => "directory",
+                CollectedKind::Removed => "removed",
+            };
+            (one.path.as_str(), kind)
+        })
+        .collect();
+    let expected = [
+        ("/etc/conf", "file"),
+        ("/etc/gone", "removed"),
+        ("/etc/link", "link"),
+        ("/etc/old/deep", "removed"),
+        ("/etc/old/new", "file"),
+        ("/opt.sh", "executable"),
+        ("/srv", "directory"),
+        ("/srv/app", "directory"),
+        ("/srv/app/here", "file"),
+        ("/tmp", "directory"),
+        ("/var", "directory"),
+        ("/var/empty", "directory"),
+    ];
+    assert_eq!(seen, expected, "not `/etc/same`, which is as it was, and neither /usr nor what the sandbox adds");
+    assert_eq!(fs::read_to_string(bench.place.join("collected/srv/app/here")).expect("collected"), "/srv/app\n");
+    assert_eq!(
+        fs::read_to_string(bench.place.join("root/etc/conf")).expect("the source"),
+        "one\n",
+        "a copy was written"
+    );
+}
+
+fn a_writable_root_needs_namespaces() {
+    let mut bench = writable_root("root-level", "true");
+    (bench.host.minimum, bench.host.ceiling) = (sandbox::plan::Level::TraceOnly, sandbox::plan::Level::TraceOnly);
+    let error = bench.try_run().expect_err("no level can").to_string();
+    assert!(error.contains("giving the steps a root that they may write"), "{error}");
+}
+
+fn a_writable_root_is_bounded() {
+    let mut bench = writable_root("root-full", "head -c 100000000 /dev/zero > /big");
+    let outcome = bench.run();
+    assert_eq!(outcome.limit, Some(Limit::Space("/".to_owned())), "{outcome:?}");
 }
