@@ -11,7 +11,7 @@ use build::pin;
 use build::plan::{self, Planned};
 use build::record::{self, Circumstances, Made};
 use build::spec::{Image as ImageSpec, Libraries, Spec, Stage};
-use build::stage::{self, Part, StageError};
+use build::stage::{self, Part, StageError, Whole};
 use inspect::elf::Linkage;
 use model::recipe::{Artifact, ArtifactKind};
 use model::run::Record;
@@ -149,14 +149,23 @@ pub(crate) fn sources(
 ) -> Result<BTreeMap<String, PathBuf>> {
     match planned.sources(inputs) {
         Err(InputsError::Absent(_)) => {
-            with_world(context, inputs, |world| {
-                pin::restore(&subject.project.directory, &subject.project.spec, subject.lock, world)
-                    .context("lock-inputs", "bringing back what assay.lock pins")
-            })?;
+            restore(context, inputs, subject)?;
             planned.sources(inputs).context("lock-inputs", "finding what assay.lock pins")
         }
         found => found.context("lock-inputs", "finding what assay.lock pins"),
     }
+}
+
+/// Brings back what the lock pins.
+pub(crate) fn restore(context: &Context, inputs: &StoreInputs, subject: &Subject<'_>) -> Result<()> {
+    with_world(context, inputs, |world| {
+        let (directory, spec) = (&subject.project.directory, &subject.project.spec);
+        let restored = match subject.project.dockerfile {
+            Some(_) => pin::restore_images(directory, spec, subject.lock, world),
+            None => pin::restore(directory, spec, subject.lock, world),
+        };
+        restored.context("lock-inputs", "bringing back what assay.lock pins")
+    })
 }
 
 /// Builds once, stage by stage. An exit code of a step other than 0, a limit or a missing artifact is an honest no.
@@ -169,6 +178,9 @@ pub(crate) fn build_once(
     minimum: Level,
 ) -> Result<(Record, Normalised)> {
     let spec = &subject.project.spec;
+    if let Some(dockerfile) = &subject.project.dockerfile {
+        return crate::dockerfile::build_once(context, inputs, subject, dockerfile, minimum);
+    }
     let mut builder = Builder { context, inputs, subject, minimum, normalised: Vec::new() };
     if spec.stages.is_empty() {
         let planned = plan::build(spec, subject.lock, subject.source);
@@ -179,7 +191,7 @@ pub(crate) fn build_once(
     }
     let mut made = stage::Made::new();
     let mut finished: Vec<(&Stage, Finished)> = Vec::new();
-    let mut parts = Vec::new();
+    let (mut parts, mut stages) = (Vec::new(), Vec::new());
     for stage in &spec.stages {
         context.progress.doing(&format!("building stage `{}`", stage.name));
         let of_stage = |error: StageError| staged(&error);
@@ -190,16 +202,25 @@ pub(crate) fn build_once(
         let collected = ran.directory.collected();
         let outputs =
             stage::keep(spec, stage, &planned, &ran.outcome.collected, &collected, inputs).map_err(of_stage)?;
-        let stated = stage::stated(spec, stage, &made, outputs.clone()).map_err(of_stage)?;
-        parts.push(Part { record, stage: stated });
+        stages.push(stage::stated(spec, stage, &made, outputs.clone()).map_err(of_stage)?);
+        parts.push(Part { name: stage.name.clone(), plan: outputs.plan, record });
         made.insert(stage.name.clone(), outputs);
         finished.push((stage, ran));
     }
     let runs: Vec<_> = finished.iter().map(|(stage, ran)| (Some(*stage), ran)).collect();
     let images = builder.images(&runs)?;
-    let record = stage::join(spec, subject.lock, subject.source, parts, images)
-        .ok_or_else(|| Failure::new("build-failed", "no stage ran"))?;
+    let whole = Whole { images, ..Whole::new(spec, subject.lock, subject.source, stages) };
+    let record = stage::join(whole, parts).ok_or_else(|| Failure::new("build-failed", "no stage ran"))?;
     Ok((record, builder.normalised))
+}
+
+/// Returns the digest of all that decides what is built, before anything is.
+pub(crate) fn whole(subject: &Subject<'_>) -> Digest {
+    let (project, lock, source) = (subject.project, subject.lock, subject.source);
+    match &project.dockerfile {
+        Some(dockerfile) => dockerfile.plan(&project.spec, lock, source),
+        None => stage::whole(&project.spec, lock, source),
+    }
 }
 
 /// What a stage left is not what another takes: the build's failure, unless it is the store's.
@@ -211,18 +232,18 @@ fn staged(error: &StageError) -> Failure {
 }
 
 /// Runs plans for one build.
-struct Builder<'a> {
-    context: &'a Context,
-    inputs: &'a StoreInputs,
-    subject: &'a Subject<'a>,
-    minimum: Level,
-    normalised: Normalised,
+pub(crate) struct Builder<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) inputs: &'a StoreInputs,
+    pub(crate) subject: &'a Subject<'a>,
+    pub(crate) minimum: Level,
+    pub(crate) normalised: Normalised,
 }
 
 /// A plan that was run without a failure; its files are kept.
-struct Finished {
-    outcome: Outcome,
-    directory: RunDirectory,
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) directory: RunDirectory,
     sources: BTreeMap<String, PathBuf>,
     base: Tree,
     base_root: PathBuf,
@@ -232,7 +253,7 @@ struct Finished {
 
 impl Builder<'_> {
     /// Runs a plan; `spec` and `lock` are what its stage sees of them.
-    fn run(&mut self, spec: &Spec, lock: &Lock, planned: &Planned) -> Result<Finished> {
+    pub(crate) fn run(&mut self, spec: &Spec, lock: &Lock, planned: &Planned) -> Result<Finished> {
         let (context, inputs) = (self.context, self.inputs);
         let sources = sources(context, inputs, self.subject, planned)?;
         let started = machine::now()?;
@@ -273,7 +294,7 @@ impl Builder<'_> {
         })
     }
 
-    fn record(
+    pub(crate) fn record(
         &self,
         ran: &Finished,
         spec: &Spec,

@@ -37,6 +37,7 @@ mod judge;
 mod walk;
 
 mod deploying;
+mod dockerfile;
 mod live;
 mod port;
 mod rehash;

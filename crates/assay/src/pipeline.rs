@@ -132,7 +132,10 @@ fn scratch(project: &Project) -> Result<Scratch> {
     let environment = if own_network { first.clone() } else { on_free_port(first)? };
     let mut spec = project.spec.clone();
     spec.environments = BTreeMap::from([(SCRATCH.to_owned(), environment)]);
-    Ok(Scratch { project: Project { directory: project.directory.clone(), spec }, own_network })
+    Ok(Scratch {
+        project: Project { directory: project.directory.clone(), spec, dockerfile: project.dockerfile.clone() },
+        own_network,
+    })
 }
 
 fn is_service(project: &Project) -> bool {
@@ -254,7 +257,8 @@ fn rolled_back(session: &mut Session<'_>, scratch: &Scratch, artifact: &Artifact
     if env::observe(session, &scratch.project, SCRATCH)?.yes {
         return Err(Failure::no("not-observed", format!("`env observe` does not see that {copy} took the place")));
     }
-    let project = Project { directory: scratch.project.directory.clone(), spec: broken(&scratch.project.spec) };
+    let (directory, dockerfile) = (scratch.project.directory.clone(), scratch.project.dockerfile.clone());
+    let project = Project { directory, spec: broken(&scratch.project.spec), dockerfile };
     let broken = Scratch { project, own_network: scratch.own_network };
     let failed = deploying::deploy(session, &request(&broken, None), &resolved)?;
     if failed.deployment.is_some_and(|(deployment, _)| deployment.live) {

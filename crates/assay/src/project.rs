@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use build::dockerfile::{IGNORE_FILE, Source as Dockerfile};
 use build::ecosystem;
 use build::inputs::{Inputs, TreeEntry, TreeSource};
 use build::lock::Lock;
@@ -20,6 +21,8 @@ pub(crate) struct Project {
     pub(crate) directory: PathBuf,
     /// What `assay.toml` says.
     pub(crate) spec: Spec,
+    /// The Dockerfile, if that says the build.
+    pub(crate) dockerfile: Option<Dockerfile>,
 }
 
 impl Project {
@@ -38,7 +41,8 @@ impl Project {
             _ => Failure::new("spec", format!("reading `{}`", path.display())).because(&error),
         })?;
         let spec = Spec::parse(spec::FILE, &bytes).map_err(|problems| Failure::problems("spec", &problems))?;
-        Ok(Project { directory, spec })
+        let dockerfile = spec.build.dockerfile.as_ref().map(|settings| dockerfile(&directory, settings)).transpose()?;
+        Ok(Project { directory, spec, dockerfile })
     }
 
     /// Reads `assay.lock`, and refuses one that does not fit `assay.toml` and the lock files.
@@ -56,6 +60,13 @@ impl Project {
             stale.extend(lock.of_stage(&stage.name).stale(&spec, &files));
         }
         stale.dedup();
+        if let Some(dockerfile) = &self.dockerfile {
+            let locked: Vec<&String> = lock.stages.iter().map(|stage| &stage.name).collect();
+            if locked != dockerfile.images().iter().collect::<Vec<_>>() {
+                let message = "assay.lock does not fit the project: the Dockerfile names other images";
+                return Err(Failure::new("lock-stale", message).hint("assay lock"));
+            }
+        }
         match stale.split_first() {
             None => Ok(lock),
             Some((first, others)) => {
@@ -104,6 +115,21 @@ impl Project {
         let tree = inputs.import(entries.collect()).context("source", reading())?;
         Ok(Source { tree: tree.digest(), revision })
     }
+}
+
+/// Reads the Dockerfile, and refuses what cannot be made again.
+fn dockerfile(directory: &Path, settings: &spec::Dockerfile) -> Result<Dockerfile> {
+    let path = directory.join(&settings.path);
+    let bytes = optional(&path)?.ok_or_else(|| {
+        Failure::new("dockerfile", format!("`{}` does not exist", path.display())).hint("say `dockerfile` of [build]")
+    })?;
+    // As Docker has it: one of the Dockerfile's own before that of the context.
+    let own = optional(&directory.join(format!("{}{IGNORE_FILE}", settings.path)))?;
+    let ignore = match own {
+        Some(own) => own,
+        None => optional(&directory.join(IGNORE_FILE))?.unwrap_or_default(),
+    };
+    Dockerfile::read(settings, &bytes, &ignore).map_err(|problems| Failure::problems("dockerfile", &problems))
 }
 
 /// Reads a file that may be absent.

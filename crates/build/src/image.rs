@@ -16,6 +16,8 @@ mod root;
 
 mod service;
 
+pub mod stacked;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -85,6 +87,8 @@ pub enum Content {
         /// Its target as it stands in the link.
         target: String,
     },
+    /// Nothing: what layers below have there is gone.
+    Gone,
     /// An empty directory.
     Directory {
         /// Whether anybody may write in it (mode 1777), as `/tmp` needs, instead of 0755.
@@ -181,7 +185,7 @@ pub fn assemble(spec: &Spec) -> Result<Image, ImageError> {
     let created = wire::timestamp::Timestamp::from_unix_s(spec.epoch_unix_s);
     let created = created.ok_or(ImageError::Epoch(spec.epoch_unix_s))?;
     let mut layers = Vec::from_iter(spec.base.clone());
-    layers.push(layer::pack(&spec.entries, created)?);
+    layers.push(layer::pack(&spec.entries, &|_| false, created)?);
     let config = layout::config(spec, created, &layers);
     Ok(layout::image(config, layers))
 }

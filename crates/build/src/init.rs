@@ -2,7 +2,9 @@
 //!
 //! Manifests and sources are read, never run. What is guessed (whether the program is a service, its port, its health
 //! check) is said in a comment where it stands. Where a directory holds several kinds of project, the first of Cargo,
-//! Go, Node.js, Python, C and C++ is proposed for.
+//! Go, Node.js, Python, C and C++ is proposed for; a Dockerfile is what there is beside none of them.
+
+mod dockerfile;
 
 mod draft;
 
@@ -64,7 +66,7 @@ pub enum InitError {
     /// No project of a kind that is known.
     #[error(
         "`{}` holds no project that is known: looked for Cargo.toml, go.mod, package.json, pyproject.toml, setup.py, requirements.txt, CMakeLists.txt, configure, configure.ac and a \
-         Makefile; write assay.toml by hand, as docs/formats/assay.toml.md shows it",
+         Makefile, and for a Dockerfile; write assay.toml by hand, as docs/formats/assay.toml.md shows it",
         .0.display()
     )]
     NoProject(PathBuf),
@@ -154,7 +156,11 @@ pub fn propose(directory: &Path, owner: &str) -> Result<Proposal, InitError> {
     }
     let looks = [go::look, node::look, python::look, native::look];
     let found = looks.iter().find_map(|look| look(directory).transpose());
-    let mut draft = found.ok_or_else(|| InitError::NoProject(directory.to_owned()))??;
+    let Some(draft) = found else {
+        let proposal = dockerfile::look(directory, owner)?;
+        return proposal.ok_or_else(|| InitError::NoProject(directory.to_owned()));
+    };
+    let mut draft = draft?;
     if draft.owners.is_empty() {
         draft.owners = vec![owner.to_owned()];
     }

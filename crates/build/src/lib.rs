@@ -45,6 +45,8 @@ pub mod plan;
 
 pub mod stage;
 
+pub mod dockerfile;
+
 pub mod record;
 
 pub mod compare;

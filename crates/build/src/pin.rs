@@ -15,6 +15,7 @@ use wire::digest::Digest;
 
 use crate::base::debs::{self, DebsError};
 use crate::base::image::{self, BaseImageError};
+use crate::base::reference::{ImageReference, ImageReferenceError};
 use crate::base::{self, BaseError};
 use crate::ecosystem::cargo::crates::CratesError;
 use crate::ecosystem::cargo::vendor::VendorError;
@@ -105,6 +106,9 @@ pub enum PinError {
     /// What `[[fetch]]` names.
     #[error(transparent)]
     Fetched(#[from] FetchedError),
+    /// A name of an image that is none.
+    #[error("image `{0}`: {1}")]
+    Reference(String, ImageReferenceError),
     /// The store.
     #[error("asking the store")]
     Inputs(#[from] InputsError),
@@ -150,8 +154,55 @@ pub fn make(project: &Path, spec: &Spec, world: &World<'_>) -> Result<Made, PinE
         made.lock.add_stage(&stage.name, own.lock);
         made.counts.add(own.counts);
         made.imported.extend(own.imported.into_iter().filter(|what| *what == "base"));
+        made.notes.extend(own.notes);
     }
     Ok(made)
+}
+
+/// Makes the lock of a build that a Dockerfile says: what its images are, by their references.
+pub fn make_of_images(project: &Path, spec: &Spec, images: &[String], world: &World<'_>) -> Result<Made, PinError> {
+    let fetched = fetched::pin(&spec.fetches, world)?;
+    let tree = world.inputs.import(Vec::new())?.digest();
+    let nothing = lock::Base { distribution: String::new(), tree, image: None, packages: Vec::new() };
+    let pins = |base, fetched, dependencies| Pins {
+        fetched,
+        base,
+        toolchains: Vec::new(),
+        lock_files: Vec::new(),
+        dependencies,
+    };
+    let mut lock = Lock::new(spec, pins(nothing, fetched.tree, fetched.dependencies));
+    let mut imported = Vec::new();
+    for reference in images {
+        let (base, is_new) = pin_image(project, reference, world)?;
+        imported.extend(is_new.then_some("base"));
+        lock.add_stage(reference, Lock::new(spec, pins(base, None, Vec::new())));
+    }
+    Ok(Made { lock, counts: fetched.counts, imported, notes: Vec::new() })
+}
+
+fn pin_image(project: &Path, reference: &str, world: &World<'_>) -> Result<(lock::Base, bool), PinError> {
+    let parsed = ImageReference::parse(reference).map_err(|error| PinError::Reference(reference.to_owned(), error))?;
+    Ok(image::pin(&parsed, project, world)?)
+}
+
+/// As [`restore`], for the images of a Dockerfile.
+pub fn restore_images(project: &Path, spec: &Spec, lock: &Lock, world: &World<'_>) -> Result<(), PinError> {
+    let mut differences = Vec::new();
+    // Beside its images such a build sees nothing.
+    world.inputs.import(Vec::new())?;
+    for stage in &lock.stages {
+        if world.inputs.tree(&stage.base.tree)?.is_none() && pin_image(project, &stage.name, world)?.0 != stage.base {
+            differences.push(format!("image {}: other files", stage.name));
+        }
+    }
+    if let Some(tree) = &lock.fetched
+        && world.inputs.tree(tree)?.is_none()
+        && fetched::pin(&spec.fetches, world)?.tree != Some(*tree)
+    {
+        differences.push("what `[[fetch]]` names: other files".to_owned());
+    }
+    if differences.is_empty() { Ok(()) } else { Err(PinError::Differs(differences)) }
 }
 
 fn make_one(project: &Path, spec: &Spec, world: &World<'_>) -> Result<Made, PinError> {

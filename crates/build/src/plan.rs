@@ -211,7 +211,7 @@ pub fn epoch_unix_s(source: &Source) -> i64 {
 }
 
 /// Returns the settings that a lock and a source lead to.
-fn settings(lock: &Lock, source: &Source) -> Settings {
+pub(crate) fn settings(lock: &Lock, source: &Source) -> Settings {
     Settings {
         tier: lock.tier.clone(),
         cpus: lock.cpus,

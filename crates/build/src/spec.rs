@@ -63,6 +63,8 @@ mod normalise;
 
 mod read;
 
+mod dockerfile;
+
 mod stages;
 
 /// The name of the file in a project.
@@ -227,6 +229,19 @@ pub struct Fetch {
     pub unpack: bool,
 }
 
+/// `[build]` `dockerfile` and what belongs to it: a build that a Dockerfile says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// Path of the file below the project's root.
+    pub path: String,
+    /// The stage that is the image; the last one where nothing is said.
+    pub target: Option<String>,
+    /// Values of `ARG`.
+    pub arguments: BTreeMap<String, String>,
+    /// What names of images in it mean.
+    pub images: BTreeMap<String, ImageReference>,
+}
+
 /// `[build]`: settings that can change the bytes of the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
@@ -236,6 +251,8 @@ pub struct Build {
     pub cpus: u32,
     /// Variables of every step.
     pub variables: BTreeMap<String, String>,
+    /// The Dockerfile that says the build, in place of steps.
+    pub dockerfile: Option<Dockerfile>,
 }
 
 /// `[[stage]]`: steps that run in a sandbox of their own and see only what the stage declares.

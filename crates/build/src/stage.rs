@@ -194,13 +194,46 @@ fn last_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// A stage that ran: its own record, made as if it were all of the build, and what others may take of it.
+/// One run of a stage: its record, made as if it were all of the build.
 #[derive(Clone, Debug)]
 pub struct Part {
+    /// The stage; a stage that runs several times is told apart by a number.
+    pub name: String,
+    /// Its plan.
+    pub plan: Digest,
     /// Its record.
     pub record: Record,
-    /// What it was and what came of it.
-    pub stage: RecipeStage,
+}
+
+/// What is said of a build of stages as a whole.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// Digest of all that decides what is built.
+    pub plan: Digest,
+    /// Digest of the whole lock.
+    pub lock: Digest,
+    /// Tiers of all steps.
+    pub tier: String,
+    /// Its stages, as they stand in the recipe.
+    pub stages: Vec<RecipeStage>,
+    /// Names of the artifacts, in the order that they shall have.
+    pub artifacts: Vec<String>,
+    /// What was packed afterwards.
+    pub images: Vec<model::recipe::Artifact>,
+}
+
+impl Whole {
+    /// A build of the stages of a specification.
+    pub fn new(spec: &Spec, lock: &Lock, source: &Source, stages: Vec<RecipeStage>) -> Whole {
+        Whole {
+            plan: whole(spec, lock, source),
+            lock: lock.digest(),
+            tier: plan::tiers(spec),
+            stages,
+            artifacts: spec.artifacts.iter().map(|artifact| artifact.name.clone()).collect(),
+            images: Vec::new(),
+        }
+    }
 }
 
 /// Returns what stands of a stage in a recipe.
@@ -214,19 +247,13 @@ pub fn stated(spec: &Spec, stage: &Stage, above: &Made, made: StageMade) -> Resu
     })
 }
 
-/// Puts the records of the stages, in their order, together to that of the build. `images` are outputs that were packed
-/// afterwards; `None` where no stage ran.
-pub fn join(
-    spec: &Spec,
-    lock: &Lock,
-    source: &Source,
-    parts: Vec<Part>,
-    images: Vec<model::recipe::Artifact>,
-) -> Option<Record> {
+/// Puts the records of the runs, in their order, together to that of the build; `None` where nothing ran.
+pub fn join(whole: Whole, parts: Vec<Part>) -> Option<Record> {
     let mut all = parts.last()?.record.clone();
-    all.recipe.plan = whole(spec, lock, source);
-    all.recipe.lock = lock.digest();
-    all.recipe.settings.tier = plan::tiers(spec);
+    all.recipe.plan = whole.plan;
+    all.recipe.lock = whole.lock;
+    all.recipe.settings.tier = whole.tier;
+    all.recipe.stages = whole.stages;
     all.started = parts.first()?.record.started;
     all.duration_ms = parts.iter().map(|part| part.record.duration_ms).sum();
     all.level = weakest(&parts);
@@ -236,11 +263,10 @@ pub fn join(
     all.recipe.inputs.dedup();
     all.recipe.steps = parts.iter().flat_map(|part| part.record.recipe.steps.clone()).collect();
     all.recipe.normalise = parts.iter().flat_map(|part| part.record.recipe.normalise.clone()).collect();
-    all.recipe.stages = parts.iter().map(|part| part.stage.clone()).collect();
-    let place = |name: &str| spec.artifacts.iter().position(|artifact| artifact.name == name);
+    let place = |name: &str| whole.artifacts.iter().position(|artifact| artifact == name);
     all.recipe.outputs = parts.iter().flat_map(|part| part.record.recipe.outputs.clone()).collect();
     all.recipe.outputs.sort_by_key(|output| place(&output.name));
-    all.recipe.outputs.extend(images);
+    all.recipe.outputs.extend(whole.images);
     all.stages = parts.iter().map(stage_run).collect();
     (all.undeclared, all.denied, all.processes) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
@@ -251,8 +277,8 @@ pub fn join(
 
 fn stage_run(part: &Part) -> StageRun {
     StageRun {
-        name: part.stage.name.clone(),
-        plan: part.stage.made.plan,
+        name: part.name.clone(),
+        plan: part.plan,
         level: part.record.level.clone(),
         duration_ms: part.record.duration_ms,
         processes: part.record.processes.len(),
@@ -286,7 +312,7 @@ fn weakest(parts: &[Part]) -> String {
 fn completeness(parts: &[Part]) -> Completeness {
     let of_part = |part: &Part| {
         let reasons = part.record.completeness.reasons.clone();
-        reasons.into_iter().map(|reason| format!("stage `{}`: {reason}", part.stage.name)).collect::<Vec<_>>()
+        reasons.into_iter().map(|reason| format!("stage `{}`: {reason}", part.name)).collect::<Vec<_>>()
     };
     Completeness {
         complete: parts.iter().all(|part| part.record.completeness.complete),

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use attest::{Attestation, Claim};
 use build::compare;
 use build::normalise;
-use build::stage;
 use model::recipe::{Artifact, ArtifactKind, Recipe, Stage, StageInput, StageOutput};
 use model::run::{Rebuilt, Record};
 use model::source::Source;
@@ -124,7 +123,7 @@ fn build_at(session: &mut Session<'_>, project: &Project, again: bool, minimum: 
     session.context().progress.doing("reading the source");
     let source = project.source(&session.context().home, session.inputs())?;
     let subject = Subject { project, lock: &lock, source: &source };
-    let plan = stage::whole(&project.spec, &lock, &source);
+    let plan = building::whole(&subject);
     let former = former(session, &subject, &plan, minimum)?;
     match (former, again) {
         (Some(former), false) => Ok(former),
@@ -142,7 +141,7 @@ pub(crate) fn existing(session: &Session<'_>, project: &Project) -> Result<Built
     let lock = project.lock()?;
     let source = source(session, project)?;
     let subject = Subject { project, lock: &lock, source: &source };
-    let plan = stage::whole(&project.spec, &lock, &source);
+    let plan = building::whole(&subject);
     former(session, &subject, &plan, Level::TraceOnly)?
         .ok_or_else(|| Failure::no("not-built", "this source was not built yet with this lock").hint("assay build"))
 }

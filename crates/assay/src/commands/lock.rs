@@ -73,7 +73,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
 /// Makes the lock of a project; writes nothing into the project.
 pub(crate) fn make(context: &Context, inputs: &StoreInputs, project: &Project) -> Result<pin::Made> {
     with_world(context, inputs, |world| {
-        pin::make(&project.directory, &project.spec, world).context("lock", "making assay.lock")
+        let made = match &project.dockerfile {
+            Some(dockerfile) => pin::make_of_images(&project.directory, &project.spec, &dockerfile.images(), world),
+            None => pin::make(&project.directory, &project.spec, world),
+        };
+        made.context("lock", "making assay.lock")
     })
 }
 

@@ -46,3 +46,5 @@ mod private_sigstore;
 mod bases;
 
 mod stages;
+
+mod dockerfiles;

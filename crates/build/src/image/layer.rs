@@ -26,6 +26,11 @@ const OCTAL_MAX: u64 = 0o77_777_777_777;
 /// zlib's own default; part of the output format.
 const LEVEL: u32 = 6;
 
+/// What the name of something that is gone begins with.
+///
+/// Specification: OCI image 1.1, layer changesets <https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md>.
+const WHITEOUT: &str = ".wh.";
+
 /// RFC 1952: "unknown operating system".
 const OS_UNKNOWN: u8 = 255;
 
@@ -40,19 +45,23 @@ pub struct Layer {
     pub gzip: Vec<u8>,
 }
 
-/// Packs the entries, and the directories above them, sorted by path.
-pub(super) fn pack(entries: &[Entry], time: Timestamp) -> Result<Layer, ImageError> {
+/// Packs the entries, and the directories above them, sorted by path. Directories that layers below have are not named again, since
+/// that would change their modes: `is_there` says which.
+pub(super) fn pack(entries: &[Entry], is_there: &dyn Fn(&str) -> bool, time: Timestamp) -> Result<Layer, ImageError> {
     let mtime = u64::try_from(time.unix_s()).ok().filter(|&mtime| mtime <= OCTAL_MAX);
     let mtime = mtime.ok_or(ImageError::Epoch(time.unix_s()))?;
     let mut tar = Packer::new(mtime);
     for (path, content) in arrange(entries)? {
+        if std::ptr::eq(content, &PLAIN_DIRECTORY) && is_there(&path) {
+            continue;
+        }
         tar.entry(&path, content)?;
     }
     tar.finish()
 }
 
 /// A directory that no entry asks for.
-const PLAIN_DIRECTORY: Content = Content::Directory { shared: false };
+static PLAIN_DIRECTORY: Content = Content::Directory { shared: false };
 
 /// Sorts the entries and adds the directories above them.
 fn arrange(entries: &[Entry]) -> Result<BTreeMap<String, &Content>, ImageError> {
@@ -87,7 +96,7 @@ fn check(entry: &Entry) -> Result<(), ImageError> {
     if parts().any(|part| part.is_empty() || part == "." || part == "..") {
         return refuse("it is no relative path without `.` and `..`");
     }
-    if parts().any(|part| part.starts_with(".wh.")) {
+    if parts().any(|part| part.starts_with(WHITEOUT)) {
         return refuse("names that begin with `.wh.` mean deletion in a layer");
     }
     match &entry.content {
@@ -134,6 +143,12 @@ impl Packer {
             Content::Directory { shared } => {
                 let mode = if *shared { 0o1777 } else { 0o755 };
                 self.header(&Header { path: &format!("{path}/"), mode, size: 0, kind: b'5', target: "" })
+            }
+            Content::Gone => {
+                let (above, name) = path.rsplit_once('/').map_or(("", path), |(above, name)| (above, name));
+                let slash = if above.is_empty() { "" } else { "/" };
+                let path = format!("{above}{slash}{WHITEOUT}{name}");
+                self.header(&Header { path: &path, mode: 0o644, size: 0, kind: b'0', target: "" })
             }
             Content::Link { target } => self.header(&Header { path, mode: 0o777, size: 0, kind: b'2', target }),
             Content::File { bytes, executable } => {

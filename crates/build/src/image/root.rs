@@ -20,7 +20,7 @@ pub fn root_layer(tree: &Tree, directory: &Path) -> Result<Layer, ImageError> {
     if tree.entry(SHARED[0]).is_none() {
         entries.push(Entry { path: SHARED[0].to_owned(), content: Content::Directory { shared: true } });
     }
-    layer::pack(&entries, epoch()?)
+    layer::pack(&entries, &|_| false, epoch()?)
 }
 
 fn of_tree(path: &str, entry: &tree::Entry, directory: &Path) -> Entry {

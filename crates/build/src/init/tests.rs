@@ -339,3 +339,16 @@ fn go_projects_are_their_programs() {
         assert!(error.contains(message), "{error}");
     }
 }
+
+#[test]
+fn a_dockerfile_is_the_build_where_nothing_is_known_better() {
+    let dockerfile = ("Dockerfile", "FROM debian:12\nRUN curl -O https://example.org/x\n");
+    let (proposal, spec) = proposed(&project("init-dockerfile", &[dockerfile, ("run.sh", "")]));
+    assert_eq!(spec.build.dockerfile.map(|found| found.path), Some("Dockerfile".to_owned()));
+    assert_eq!(spec.image.map(|image| image.name), Some(proposal.project.clone()));
+    let notes = proposal.notes.join("\n");
+    assert!(notes.contains("Dockerfile:1: image `debian:12`") && notes.contains("Dockerfile:2: "), "{notes}");
+    let go_mod = ("go.mod", "module example.org/ferry\n\ngo 1.19\n");
+    let (_, spec) = proposed(&project("init-dockerfile", &[dockerfile, go_mod, ("main.go", "package main\n")]));
+    assert_eq!(spec.build.dockerfile, None, "the project itself is better known");
+}

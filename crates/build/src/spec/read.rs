@@ -8,8 +8,8 @@ use wire::digest::Digest;
 
 use super::{
     Artifact, Build, CONSTRUCTED, CPUS_MAX, Environment, EnvironmentKind, FETCHED, FETCHES_MAX, Fetch, Health, Image,
-    Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Stage, Step, Test, TestFormat, looks_secret, stages,
-    text_of,
+    Libraries, Project, REPETITIONS_MAX, RunbookStep, Spec, Stage, Step, Test, TestFormat, dockerfile, looks_secret,
+    stages, text_of,
 };
 use crate::document::{At, Reader, Table};
 use crate::problem::Problem;
@@ -81,15 +81,22 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
     reader.keys(top, &sections);
     version(reader, top);
     let project = project(reader, top);
-    let base = super::base::read(reader, top);
+    let is_dockerfile = dockerfile::is_named(top);
+    if is_dockerfile {
+        dockerfile::check_others(reader, top);
+    }
+    let base = if is_dockerfile { Some(dockerfile::base()) } else { super::base::read(reader, top) };
     let fetches = fetches(reader, top);
     let build = build(reader, top);
     let stages = stages::read(reader, top);
     let known = stages.as_deref();
-    let steps = steps(reader, top, known);
-    let artifacts = artifacts(reader, top, known);
+    let steps = if is_dockerfile { Some(Vec::new()) } else { steps(reader, top, known) };
+    let artifacts = if is_dockerfile { Some(Vec::new()) } else { artifacts(reader, top, known) };
     let normalise = super::normalise::read(reader, top, artifacts.as_deref());
-    let image = image(reader, top, artifacts.as_deref());
+    let image = match is_dockerfile {
+        true => dockerfile::image(reader, top),
+        false => image(reader, top, artifacts.as_deref()),
+    };
     let tests = tests(reader, top, known);
     let environments = environments(reader, top);
     if let (Some(stages), Some(steps), Some(artifacts)) = (known, &steps, &artifacts) {
@@ -207,15 +214,16 @@ fn fetch(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Fetch> {
 }
 
 fn build(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Build> {
-    let default = Build { tier: Tier::T0, cpus: CPUS_DEFAULT, variables: BTreeMap::new() };
+    let default = Build { tier: Tier::T0, cpus: CPUS_DEFAULT, variables: BTreeMap::new(), dockerfile: None };
     if !top.table.contains_key("build") {
         return Some(default);
     }
     let table = reader.table(top, "build")?;
-    reader.keys(&table, &["tier", "cpus", "variables"]);
+    reader.keys(&table, &["tier", "cpus", "variables", "dockerfile", "target", "args", "images"]);
     let tier = tier(reader, &table).unwrap_or_default();
     let cpus = reader.integer(&table, "cpus", (1, CPUS_MAX)).unwrap_or(CPUS_DEFAULT);
-    Some(Build { tier, cpus, variables: variables(reader, &table) })
+    let dockerfile = dockerfile::read(reader, &table)?;
+    Some(Build { tier, cpus, variables: variables(reader, &table), dockerfile })
 }
 
 fn tier(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Tier> {
@@ -492,7 +500,16 @@ fn variables(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> BTreeMap<String,
 
 /// Variables of a deployed service, which may set `HOME` and the like.
 fn plain_variables(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> BTreeMap<String, String> {
-    let map = reader.map(table, "variables");
+    plain_variables_of(reader, table, "variables")
+}
+
+/// As [`plain_variables`], under another key.
+pub(super) fn plain_variables_of(
+    reader: &mut Reader<'_>,
+    table: &Table<'_, '_>,
+    key: &str,
+) -> BTreeMap<String, String> {
+    let map = reader.map(table, key);
     checked_variables(reader, map)
 }
 

@@ -295,3 +295,39 @@ fn fetched_files_and_lock_files_are_read_strictly() {
         a:8:15: `../Cargo.lock` is no path below the project; as `target/release/greeter`: no leading `/`, no `..`
         a:8:29: `Cargo.lock` is named twice"#]].assert_eq(&found.join("\n"));
 }
+
+#[test]
+fn a_dockerfile_says_the_build() {
+    let spec = "version = 1\n[project]\nname = \"x\"\nowners = [\"ada\"]\n[build]\ndockerfile = \"Dockerfile\"\n[image]\nname = \"x\"\n";
+    let read = Spec::parse(FILE, spec.as_bytes()).expect("it is good");
+    assert_eq!((read.steps.len(), read.artifacts.len()), (0, 0));
+    let more = "target = \"run\"\nargs = { A = \"1\", DB_PASSWORD = \"x\" }\nimages = { \"debian:12\" = \"debian:12\" }\n[image]\nentrypoint = [\"/x\"]\n";
+    check(
+        &format!("{}[[step]]\nname = \"a\"\nrun = [\"b\"]\n", spec.replace("[image]\n", more)),
+        expect![[r#"
+        assay.toml:8:19: `DB_PASSWORD` looks like a secret, and this file is in every statement
+          | args = { A = "1", DB_PASSWORD = "x" }
+          |                   ^
+          = leave it out: secrets never stand in `assay.toml`
+        assay.toml:9:12: image `debian:12`: it names no registry
+          | images = { "debian:12" = "debian:12" }
+          |            ^
+          = as "HOST/NAME[:TAG]@sha256:…", or "oci:DIR[@sha256:…]" for a layout
+        assay.toml:11:1: unknown key `entrypoint` in [image]
+          | entrypoint = ["/x"]
+          | ^
+          = allowed: `name`
+        assay.toml:13:1: `step` and a Dockerfile
+          | [[step]]
+          | ^
+          = the Dockerfile says the build: leave one of the two out"#]],
+    );
+    check(
+        &GREETER.replace("cpus = 2", "target = \"run\""),
+        expect![[r#"
+        assay.toml:13:10: `target` is for a build with a Dockerfile
+          | target = "run"
+          |          ^
+          = write dockerfile = "Dockerfile", or leave it out"#]],
+    );
+}

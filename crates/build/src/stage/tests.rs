@@ -170,8 +170,7 @@ fn records_of_stages_make_one_of_the_build() {
             _ => Vec::new(),
         };
         record.log = digest(name);
-        let made = left("out", name);
-        Part { record, stage: RecipeStage { name: name.to_owned(), inputs: Vec::new(), made, steps: Vec::new() } }
+        Part { name: name.to_owned(), plan: digest(name), record }
     };
     let parts = vec![
         part("compile", "full", &[]),
@@ -179,7 +178,7 @@ fn records_of_stages_make_one_of_the_build() {
         part("package", "full", &[]),
     ];
     let own = parts[0].record.clone();
-    let all = join(&spec, &lock, &source(), parts, Vec::new()).expect("there are some");
+    let all = join(Whole::new(&spec, &lock, &source(), Vec::new()), parts).expect("there are some");
     assert_eq!(all.level, "no-proc", "the weakest");
     assert_eq!(all.completeness.reasons, ["stage `check`: 1 file was read"]);
     assert!(!all.completeness.complete);
@@ -190,5 +189,5 @@ fn records_of_stages_make_one_of_the_build() {
     assert_eq!((all.recipe.plan, all.recipe.lock), (whole(&spec, &lock, &source()), lock.digest()));
     let logs: Vec<_> = all.stages.iter().map(|stage| stage.log).collect();
     assert_eq!(logs, ["compile", "check", "package"].map(digest));
-    assert_eq!(join(&spec, &lock, &source(), Vec::new(), Vec::new()), None);
+    assert_eq!(join(Whole::new(&spec, &lock, &source(), Vec::new()), Vec::new()), None);
 }

@@ -26,6 +26,11 @@ impl Instruction {
         self.flags.iter().find(|flag| flag.name == name).map(|flag| flag.value.as_str())
     }
 
+    /// Returns the last line of its text; its here-documents stand below.
+    pub fn last_line(&self) -> usize {
+        self.starts.last().map_or(self.line, |&(_, line)| line.max(self.line))
+    }
+
     /// Returns the line of an offset in the text arguments.
     pub(super) fn line_at(&self, offset: usize) -> usize {
         let index = self.starts.partition_point(|&(start, _)| start <= offset);
