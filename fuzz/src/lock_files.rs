@@ -148,6 +148,16 @@ pub(super) fn dockerfile(bytes: &[u8]) {
     if let Err(error) = inspect::dockerfile::parse(FILE, bytes) {
         assert!(error.to_string().starts_with(FILE), "{error}");
     }
+    let settings = build::spec::Dockerfile {
+        path: FILE.to_owned(),
+        target: None,
+        arguments: Default::default(),
+        images: Default::default(),
+    };
+    match build::dockerfile::Source::read(&settings, bytes, bytes) {
+        Ok(source) => drop(source.images()),
+        Err(problems) => assert!(!problems.is_empty() && problems.iter().all(|problem| problem.line > 0)),
+    }
 }
 
 pub(super) fn provenance_seeds() -> Vec<Vec<u8>> {

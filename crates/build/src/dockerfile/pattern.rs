@@ -60,13 +60,23 @@ fn one(pattern: &[char], c: char) -> Option<usize> {
 
 /// Whether a path fits a pattern of as many components; `**` stands for any number of them.
 fn path_fits(pattern: &[&str], path: &[&str]) -> bool {
-    match pattern.split_first() {
-        None => path.is_empty(),
-        Some((&"**", rest)) => (0..=path.len()).any(|skipped| path_fits(rest, &path[skipped..])),
-        Some((first, rest)) => {
-            path.split_first().is_some_and(|(name, below)| fits(first, name) && path_fits(rest, below))
+    // Where to go on after the last `**`, and how many components it has eaten: no choice before it needs another look.
+    let (mut at, mut seen, mut star) = (0, 0, None);
+    while seen < path.len() {
+        match pattern.get(at) {
+            Some(&"**") => {
+                star = Some((at + 1, seen));
+                at += 1;
+            }
+            Some(part) if fits(part, path[seen]) => (at, seen) = (at + 1, seen + 1),
+            _ => {
+                let Some((after, eaten)) = star else { return false };
+                star = Some((after, eaten + 1));
+                (at, seen) = (after, eaten + 1);
+            }
         }
     }
+    pattern[at..].iter().all(|part| *part == "**")
 }
 
 /// What of a context is left out.

@@ -332,6 +332,9 @@ fn ignored_files_are_no_part_of_the_context() {
     ];
     let left: Vec<&str> = paths.into_iter().filter(seen).collect();
     assert_eq!(left, ["keep.log", "d/a.log", "sub/xyz", "d/d.txt"]);
+    let many = "**/a/".repeat(40) + "b";
+    let source = Source::read(&settings(), b"FROM scratch\n", many.as_bytes()).expect("it is good");
+    assert!(source.is_in_context(&("a/".repeat(2_000) + "c")), "found without trying every way");
 }
 
 /// A root of files, `x` executable where the name ends so, links as `a -> b`, and directories that end in `/`.
