@@ -13,7 +13,7 @@
 //! ```
 //!
 //! What cannot be made again from what is pinned is refused with its place, and never done in another way: an image without a
-//! digest, a fetch in `RUN`, a secret, a user that the sandbox cannot be. The pages `docs/dockerfiles.md` has the whole list.
+//! digest, a fetch in `RUN`, a secret, a user that the sandbox cannot be. The page `docs/dockerfiles.md` has the whole list.
 
 mod expand;
 
