@@ -9,6 +9,8 @@ use build::inputs::InputsError;
 use build::lock::Lock;
 use build::pin;
 use build::plan::{self, Planned};
+use build::record::inventory::Inventory;
+use build::record::watch::{Seen, Watch};
 use build::record::{self, Circumstances, Made};
 use build::spec::{Image as ImageSpec, Libraries, Spec, Stage};
 use build::stage::{self, Part, StageError, Whole};
@@ -18,8 +20,10 @@ use model::run::Record;
 use model::source::Source;
 use model::tree::Tree;
 use sandbox::error::SandboxError;
-use sandbox::outcome::{Collected, CollectedKind, Outcome};
+use sandbox::event::Event;
+use sandbox::outcome::{Collected, CollectedKind, Summary};
 use sandbox::plan::{Host, Level, Plan};
+use sandbox::trace::live::Live;
 use wire::digest::Digest;
 
 use crate::commands::lock::with_world;
@@ -79,7 +83,7 @@ impl RunDirectory {
 /// A plan that was run.
 pub(crate) struct Ran {
     /// What happened.
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: Summary,
     /// Its directory, with what was collected.
     pub(crate) directory: RunDirectory,
     /// Blob of the trace.
@@ -89,12 +93,14 @@ pub(crate) struct Ran {
 }
 
 /// Runs a plan in the sandbox at the strongest level that the machine allows, but none below `minimum`; keeps trace and log as blobs.
+/// `on_event` withholds secrets before anything is written.
 pub(crate) fn run_plan(
     context: &Context,
     inputs: &StoreInputs,
     plan: &Plan,
     sources: &BTreeMap<String, PathBuf>,
     minimum: Level,
+    on_event: &mut dyn FnMut(&mut Event, &Live),
     on_output: &mut dyn FnMut(sandbox::outcome::Output<'_>),
 ) -> Result<Ran> {
     let directory = RunDirectory::new(context)?;
@@ -110,7 +116,7 @@ pub(crate) fn run_plan(
         path: path_of(sources),
         deny: vec![context.home.keys()],
     };
-    let outcome = sandbox::run(plan, &host, on_output).map_err(|error| {
+    let outcome = sandbox::run(plan, &host, on_event, on_output).map_err(|error| {
         let code = if matches!(error, SandboxError::Level { .. }) { "level" } else { "sandbox" };
         let failure = Failure::new(code, "running the plan in the sandbox").because(&error);
         match error.hint() {
@@ -242,7 +248,8 @@ pub(crate) struct Builder<'a> {
 
 /// A plan that was run without a failure; its files are kept.
 pub(crate) struct Finished {
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: Summary,
+    seen: Seen,
     pub(crate) directory: RunDirectory,
     sources: BTreeMap<String, PathBuf>,
     base: Tree,
@@ -256,21 +263,27 @@ impl Builder<'_> {
     pub(crate) fn run(&mut self, spec: &Spec, lock: &Lock, planned: &Planned) -> Result<Finished> {
         let (context, inputs) = (self.context, self.inputs);
         let sources = sources(context, inputs, self.subject, planned)?;
+        let base = inputs.trees.tree(&lock.base.tree).context("store", "reading the base's manifest")?;
+        let made = Made { spec, lock, source: self.subject.source, planned, base: &base, sources: &sources };
+        let inventory = self.inventory(spec, lock)?;
+        let mut watch = Watch::new(&made, &inventory, machine::random()?);
         let started = machine::now()?;
         let mut narrate = |output: sandbox::outcome::Output<'_>| {
             if let Some(line) = last_line(output.bytes) {
                 context.progress.step(line);
             }
         };
-        let mut ran = run_plan(context, inputs, &planned.plan, &sources, self.minimum, &mut narrate)?;
+        let mut on_event = |event: &mut Event, live: &Live| watch.take(event, live);
+        let mut ran = run_plan(context, inputs, &planned.plan, &sources, self.minimum, &mut on_event, &mut narrate)?;
         succeeded(inputs, &ran, "build-failed")?;
         fenced(&ran.outcome)?;
+        seen_whole(&ran.outcome)?;
+        let seen = watch.finish();
         let collected = ran.directory.collected();
         self.normalised.extend(normalising::collected(planned, &collected, &mut ran.outcome.collected)?);
         for one in ran.outcome.collected.iter().filter(|one| is_artifact(spec, one)) {
             keep_artifact(inputs, &collected, one)?;
         }
-        let base = inputs.trees.tree(&lock.base.tree).context("store", "reading the base's manifest")?;
         let circumstances = Circumstances {
             id: ran.directory.id().to_owned(),
             started,
@@ -279,12 +292,12 @@ impl Builder<'_> {
             machine: machine::machine(&keys::secret(&context.home)?),
             trace: ran.trace,
             log: ran.log,
-            withhold_key: machine::random()?,
         };
         let base_root = inputs.trees.path(&lock.base.tree);
         let base_variables = lock.base.image_variables();
         Ok(Finished {
             outcome: ran.outcome,
+            seen,
             directory: ran.directory,
             sources,
             base,
@@ -292,6 +305,14 @@ impl Builder<'_> {
             base_variables,
             circumstances,
         })
+    }
+
+    /// What the lock of a stage pins, by the paths where its run finds it.
+    fn inventory(&self, spec: &Spec, lock: &Lock) -> Result<Inventory> {
+        let files = build::ecosystem::project_files(&self.subject.project.directory, spec)
+            .context("lock", "reading the project's lock files")?;
+        Inventory::new(lock, &files, &self.subject.source.tree, self.inputs)
+            .context("store", "reading what assay.lock pins")
     }
 
     pub(crate) fn record(
@@ -304,7 +325,7 @@ impl Builder<'_> {
     ) -> Result<Record> {
         let source = self.subject.source;
         let made = Made { spec, lock, source, planned, base: &ran.base, sources: &ran.sources };
-        record::record(&made, &ran.outcome, images, &ran.circumstances)
+        record::record(&made, &ran.outcome, ran.seen.clone(), images, &ran.circumstances)
             .map_err(|error| Failure::no("build-failed", "recording the build").because(&error))
     }
 
@@ -334,8 +355,20 @@ fn is_artifact(spec: &Spec, collected: &Collected) -> bool {
     spec.artifacts.iter().any(|artifact| path == Some(artifact.path.as_str()))
 }
 
+/// A trace with a hole in it says nothing about what went through the hole: nothing is signed for such a run.
+fn seen_whole(outcome: &Summary) -> Result<()> {
+    if outcome.lost == 0 {
+        return Ok(());
+    }
+    let mut failure =
+        Failure::new("trace-lost", format!("the tracer did not see all: {} events were lost", outcome.lost));
+    failure.also = outcome.losses.clone();
+    Err(failure
+        .hint("run `assay build` once more: a process that was killed while it started another is the usual cause"))
+}
+
 /// Without namespaces, only Landlock keeps a step from the keys: without it nothing is signed as a build.
-fn fenced(outcome: &Outcome) -> Result<()> {
+fn fenced(outcome: &Summary) -> Result<()> {
     if outcome.level != Level::TraceOnly || outcome.landlock.is_some() {
         return Ok(());
     }
@@ -377,7 +410,9 @@ pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> 
         (None, None) => "no step ran".to_owned(),
     };
     let mut failure = Failure::no(code, format!("{what}\n{tail}"));
-    failure.also = build::attempts::of(&ran.outcome).iter().map(ToString::to_string).collect();
+    let trace = inputs.blobs.open(&ran.trace).context("store", "reading the trace")?;
+    let attempts = build::attempts::of(trace, &ran.outcome.steps).context("trace", "reading the trace")?;
+    failure.also = attempts.iter().map(ToString::to_string).collect();
     Err(failure.hint(whole))
 }
 

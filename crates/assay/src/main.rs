@@ -34,6 +34,7 @@ mod missing;
 mod normalising;
 
 mod judge;
+mod verdicts;
 mod walk;
 
 mod deploying;

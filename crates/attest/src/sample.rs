@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use model::deployment::{Deployment, Observation, RunbookStep};
 use model::recipe::{Artifact, ArtifactKind, Input, InputKind, Recipe, RecipeStep, Settings};
-use model::run::{Completeness, Machine, Process, Rebuilt, Record};
+use model::run::{Attempt, Clock, Completeness, Component, Drawn, Machine, Rebuilt, Record, Used, Verdicts};
 use model::source::{Revision, Source};
 use model::test::TestRun;
 use model::verdict::{BuildLevel, Fresh, Outcome, PolicyName, RuleResult, Subject, Verdict};
@@ -131,23 +131,55 @@ pub fn record() -> Record {
         completeness: Completeness { complete: true, reasons: Vec::new(), lost: 0 },
         undeclared: Vec::new(),
         denied: Vec::new(),
-        processes: vec![Process {
-            pid: 2,
-            parent: None,
-            step: text("compile"),
-            exe: text("/usr/bin/cargo"),
-            argv: vec![text("cargo"), text("build")],
-            cwd: text("/build"),
-            variables: BTreeMap::new(),
-            exit: Some(0),
-            duration_us: 8_100_000,
-            reads: Vec::new(),
-            writes: Vec::new(),
-        }],
+        verdicts: verdicts(),
+        components: components(),
+        processes: 41,
         trace: digest("trace"),
         log: digest("log"),
         stages: Vec::new(),
     }
+}
+
+fn verdicts() -> Verdicts {
+    let text = |text: &str| text.to_owned();
+    let attempt =
+        |what: &str, process, command: &str| Attempt { what: text(what), process, command: text(command), count: 1 };
+    let drawn = |program: &str, source: &str, process, count| Drawn {
+        program: text(program),
+        source: text(source),
+        seeded: false,
+        process,
+        count,
+    };
+    Verdicts {
+        unread: vec![text("pkg:deb/debian/libc6-dev@2.41-12?arch=amd64")],
+        dynamic: vec![attempt("looked for /etc/resolv.conf", 12, "git describe --always")],
+        random: vec![
+            drawn("/toolchain/rust/bin/cargo", "getrandom", 0, 3),
+            drawn("/toolchain/rust/bin/rustc", "getrandom", 1, 38),
+        ],
+        clock: vec![Clock { step: text("compile"), tier: text("T0"), fixed: false }],
+        clock_files: vec![attempt("read /etc/localtime", 12, "git describe --always")],
+        outside: vec![attempt("write /build/Cargo.lock", 0, "cargo build --release")],
+    }
+}
+
+/// What the lock of [`recipe`] pins: one package read, one not.
+fn components() -> Vec<Component> {
+    let used = |kind| match kind {
+        InputKind::Package => Used::Never,
+        InputKind::Base | InputKind::Toolchain | InputKind::Dependency => Used::Read,
+    };
+    let component = |input: Input| Component {
+        kind: input.kind,
+        name: input.name,
+        version: input.version,
+        purl: input.purl,
+        digest: input.digest,
+        ecosystem: (input.kind == InputKind::Dependency).then(|| "cargo".to_owned()),
+        used: used(input.kind),
+    };
+    recipe().inputs.into_iter().filter(|input| input.kind != InputKind::Base).map(component).collect()
 }
 
 /// Digest of the payload of [`recipe`]'s statement.

@@ -4,7 +4,13 @@
 //! give up before they open a socket, since they are told to be offline). Nothing here is evidence: the network is absent
 //! in any case. It says why a build failed, in terms of what its author wrote.
 
-use sandbox::outcome::Outcome;
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use sandbox::event::Event;
+use sandbox::outcome::StepOutcome;
+use sandbox::trace::live::Live;
+use sandbox::trace::{Reader, TraceError};
 
 use crate::check::fetches;
 
@@ -37,35 +43,43 @@ impl std::fmt::Display for Attempt {
     }
 }
 
-/// Returns the attempts of a run, in the order of its processes; at most ten.
-pub fn of(outcome: &Outcome) -> Vec<Attempt> {
-    let mut found: Vec<(usize, String)> = Vec::new();
-    for attempt in &outcome.network {
-        // Without a resolver's address, names are asked for at port 53 of the loopback interface.
-        let asks_names = attempt.loopback && attempt.address.ends_with(":53");
-        if asks_names || (!attempt.loopback && attempt.errno != 0) {
-            let what = if asks_names {
-                "asked for a host's address".to_owned()
-            } else {
-                format!("{} {}", attempt.call, attempt.address)
+/// Reads the attempts of a run out of its trace, in the order of its processes; at most ten.
+pub fn of(trace: impl Read, steps: &[StepOutcome]) -> Result<Vec<Attempt>, TraceError> {
+    let mut reader = Reader::new(trace)?;
+    let mut found = BTreeMap::new();
+    while let Some(event) = reader.read()? {
+        add(&event, reader.live(), steps, &mut found);
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Adds what an event tells; the first few, by process and text, stay.
+fn add(event: &Event, live: &Live, steps: &[StepOutcome], found: &mut BTreeMap<(usize, String), Attempt>) {
+    let (process, what) = match event {
+        Event::Network(attempt) => {
+            // Without a resolver's address, names are asked for at port 53 of the loopback interface.
+            let asks_names = attempt.loopback && attempt.address.ends_with(":53");
+            let what = match () {
+                () if asks_names => "asked for a host's address".to_owned(),
+                () if !attempt.loopback && attempt.errno != 0 => format!("{} {}", attempt.call, attempt.address),
+                () => return,
             };
-            found.push((attempt.process, what));
+            (attempt.process, what)
         }
-    }
-    for (index, process) in outcome.processes.iter().enumerate() {
-        let failed = process.exit.shell_code().is_some_and(|code| code != 0);
-        if failed && let Some(what) = fetches(&command(&process.argv)) {
-            found.push((index, what));
+        Event::End { process, exit, .. } if exit.shell_code().is_some_and(|code| code != 0) => {
+            let argv = live.process(*process).map(|seen| seen.program.argv.as_slice()).unwrap_or_default();
+            let Some(what) = fetches(&command(argv)) else { return };
+            (*process, what)
         }
-    }
-    found.sort();
-    found.dedup();
-    let attempt = |(index, what): (usize, String)| {
-        let process = outcome.processes.get(index)?;
-        let step = outcome.steps.get(process.step).map_or("", |step| step.name.as_str());
-        Some(Attempt { step: step.to_owned(), pid: process.pid, argv: process.argv.clone(), what })
+        _ => return,
     };
-    found.into_iter().filter_map(attempt).take(SHOWN_MAX).collect()
+    let Some(seen) = live.process(process) else { return };
+    let step = steps.get(seen.step).map_or("", |step| step.name.as_str()).to_owned();
+    let attempt = Attempt { step, pid: seen.pid, argv: seen.program.argv.clone(), what: what.clone() };
+    found.insert((process, what), attempt);
+    if found.len() > SHOWN_MAX {
+        found.pop_last();
+    }
 }
 
 /// The words as they were meant: `node /usr/bin/npm install` is `npm install`.

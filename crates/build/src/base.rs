@@ -267,7 +267,8 @@ pub fn import(resolved: &Resolved, host: &Host, inputs: &dyn Inputs) -> Result<l
     gathered.add_merged()?;
     gathered.add_written();
     let tree = inputs.import(gathered.into_entries())?;
-    let packages = owned.into_iter().map(|(package, paths)| pinned(package, &paths, &tree, &resolved.distribution));
+    let packages =
+        owned.into_iter().map(|(package, paths)| pinned(package, &paths, &tree, &resolved.distribution, inputs));
     Ok(lock::Base {
         distribution: resolved.distribution.clone(),
         tree: tree.digest(),
@@ -276,12 +277,14 @@ pub fn import(resolved: &Resolved, host: &Host, inputs: &dyn Inputs) -> Result<l
     })
 }
 
-/// A package's entry in the lock: its digest is that of the tree of its own files.
+/// A package's entry in the lock: its digest is that of the tree of its own files, whose manifest is kept, so that it can be told later
+/// whose file a build read.
 fn pinned(
     package: &Package,
     paths: &BTreeSet<String>,
     tree: &Tree,
     distribution: &str,
+    inputs: &dyn Inputs,
 ) -> Result<lock::BasePackage, BaseError> {
     let mut own = Tree::default();
     for path in paths {
@@ -289,11 +292,13 @@ fn pinned(
             own.insert(path, entry.clone())?;
         }
     }
+    let digest = own.digest();
+    inputs.put(&mut own.manifest().as_slice(), Some(&digest))?;
     Ok(lock::BasePackage {
         name: package.name.clone(),
         version: package.version.clone(),
         architecture: package.architecture.clone(),
-        digest: own.digest(),
+        digest,
         deb: None,
         url: None,
         purl: purl_of(&package.name, &package.version, &package.architecture, distribution),

@@ -31,7 +31,7 @@ use crate::spec::{Artifact, FETCHED, Spec, Test};
 pub const WORKSPACE: &str = "/build";
 
 /// Where a toolchain's tree is inside: its name follows.
-const TOOLCHAINS: &str = "/toolchain";
+pub(crate) const TOOLCHAINS: &str = "/toolchain";
 
 /// The builder's home inside.
 pub(crate) const HOME: &str = "/home/builder";

@@ -1,22 +1,31 @@
 //! From what a run left to the record of a build: what it read that nothing pins, and whether the evidence is complete.
 //!
+//! [`watch::Watch`] judges the events of a run as they come, in bounded memory; [`record`] puts its findings together.
+//!
 //! Completeness is computed from what the build could reach, and a trace without loss; the list of undeclared files
 //! comes from the trace and attributes, it proves nothing by itself. At level `trace-only` nothing kept the build from
 //! reading the whole machine, so the evidence is never complete there.
 
+pub mod inventory;
+
+pub mod watch;
+
 mod pseudo;
 
-mod withhold;
+mod reach;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+pub mod withhold;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use model::recipe::{self, Artifact, ArtifactKind, Input, InputKind, Recipe, RecipeStep};
-use model::run::{Completeness, Denied, Machine, Process, Record, Undeclared};
+use model::run::{Clock, Completeness, Machine, Record};
 use model::source::Source;
 use model::tree::Tree;
-use sandbox::outcome::{AccessKind, Collected, CollectedKind, Outcome};
-use sandbox::plan::{Level, Mount, Plan, is_within};
+use sandbox::outcome::{Collected, CollectedKind, Summary};
+use sandbox::plan::Level;
+use sandbox::tier::Tier;
 use wire::digest::Digest;
 use wire::timestamp::Timestamp;
 
@@ -24,10 +33,7 @@ use crate::lock::{Lock, Toolchain};
 use crate::plan::{Planned, WORKSPACE};
 use crate::spec::Spec;
 
-use withhold::Withhold;
-
-/// How many undeclared files a record lists.
-const UNDECLARED_MAX: usize = 1000;
+use watch::{LISTED_MAX, Seen};
 
 /// Why no record can be made.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -86,21 +92,20 @@ pub struct Circumstances {
     pub trace: Digest,
     /// Blob that holds the output of the steps.
     pub log: Digest,
-    /// Key of this run under which secret-looking values are withheld; never published.
-    pub withhold_key: [u8; 32],
 }
 
-/// Makes the record of a build. `images` are outputs that were packed from its files.
+/// Makes the record of a build of what was seen of it. `images` are outputs that were packed from its files.
 pub fn record(
     made: &Made<'_>,
-    outcome: &Outcome,
+    outcome: &Summary,
+    seen: Seen,
     images: Vec<Artifact>,
     circumstances: &Circumstances,
 ) -> Result<Record, RecordError> {
     let mut outputs = files(made.spec, &outcome.collected)?;
     outputs.extend(images);
-    let reach = Reach::new(made, outcome);
-    let undeclared = undeclared(&reach, outcome);
+    let mut verdicts = seen.verdicts;
+    verdicts.clock = outcome.steps.iter().map(clock).collect();
     Ok(Record {
         recipe: recipe(made, outputs),
         source: made.source.clone(),
@@ -111,10 +116,12 @@ pub fn record(
         invoker: circumstances.invoker.clone(),
         machine: circumstances.machine.clone(),
         level: outcome.level.name().to_owned(),
-        completeness: completeness(outcome, undeclared.len()),
-        undeclared,
-        denied: denied(outcome),
-        processes: processes(&reach, outcome, &Withhold::new(circumstances.withhold_key)),
+        completeness: completeness(outcome, seen.undeclared.len(), seen.way_out.as_deref()),
+        undeclared: seen.undeclared,
+        denied: seen.denied,
+        verdicts,
+        components: seen.components,
+        processes: outcome.processes,
         trace: circumstances.trace,
         log: circumstances.log,
         stages: Vec::new(),
@@ -198,88 +205,12 @@ pub fn inputs(lock: &Lock) -> Vec<Input> {
     inputs
 }
 
-/// What the build could reach, to judge a path by.
-struct Reach<'a> {
-    plan: &'a Plan,
-    /// First components of the base's paths: what is mounted of it at `/`.
-    top: BTreeSet<&'a str>,
-    /// At `trace-only`: the directory that stood for `/`, and the pinned trees' own places.
-    root: Option<&'a str>,
-    places: Vec<&'a Path>,
-    level: Level,
+/// Reading the clock takes no system call, so it is not seen; where the clock is fixed, it does not matter.
+fn clock(step: &sandbox::outcome::StepOutcome) -> Clock {
+    Clock { step: step.name.clone(), tier: step.tier.name().to_owned(), fixed: step.tier >= Tier::T2 }
 }
 
-impl<'a> Reach<'a> {
-    fn new(made: &Made<'a>, outcome: &'a Outcome) -> Reach<'a> {
-        Reach {
-            plan: &made.planned.plan,
-            top: made.base.entries().map(|(path, _)| path).filter(|path| !path.contains('/')).collect(),
-            root: outcome.root.as_deref(),
-            places: made.sources.values().map(PathBuf::as_path).collect(),
-            level: outcome.level,
-        }
-    }
-
-    /// The path as the plan has it: below the directory that stood for `/`, if there was one.
-    fn plan_path<'p>(&self, path: &'p str) -> &'p str {
-        let Some(root) = self.root else { return path };
-        match path.strip_prefix(root) {
-            Some("") => "/",
-            Some(rest) if rest.starts_with('/') => rest,
-            _ => path,
-        }
-    }
-
-    /// Whether something pins what is read at `path`, or the build itself made it.
-    fn is_declared(&self, path: &str) -> bool {
-        if pseudo::is_pseudo(path, self.level) || self.plan.fixes(path) {
-            return true;
-        }
-        if self.level == Level::TraceOnly {
-            let inside = self.plan_path(path);
-            let in_tree = self.places.iter().any(|place| Path::new(path).starts_with(place));
-            return in_tree || (inside.len() != path.len() && self.is_mounted(inside, false));
-        }
-        self.is_mounted(path, true)
-    }
-
-    /// Whether `path` lies in a mount of the plan, or is a directory that only leads to one. The kernel's own file
-    /// systems lie in none.
-    fn is_mounted(&self, path: &str, base_is_mounted: bool) -> bool {
-        let first = path.trim_start_matches('/').split('/').next().unwrap_or("");
-        if ["proc", "sys", "dev"].contains(&first) {
-            return false;
-        }
-        self.plan.mounts.iter().any(|mount| match mount {
-            Mount::Tree { target, .. } if target == "/" => base_is_mounted && self.top.contains(first),
-            other => is_within(path, other.target()) || is_within(other.target(), path),
-        })
-    }
-}
-
-/// Successful accesses to content that nothing pins, by path, with the first process and the count over all.
-fn undeclared(reach: &Reach<'_>, outcome: &Outcome) -> Vec<Undeclared> {
-    let reads = |kind| matches!(kind, AccessKind::Read | AccessKind::Execute | AccessKind::List);
-    let mut found: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
-    for access in outcome.accesses.iter().filter(|access| reads(access.kind)) {
-        let path = outcome.path(access);
-        if !reach.is_declared(path) {
-            let (process, count) = found.entry(path).or_insert((access.process, 0));
-            *process = access.process.min(*process);
-            *count += access.count;
-        }
-    }
-    let argv0 = |process: usize| outcome.processes.get(process).and_then(|p| p.argv.first()).cloned();
-    let undeclared = found.into_iter().take(UNDECLARED_MAX).map(|(path, (process, count))| Undeclared {
-        path: path.to_owned(),
-        process,
-        argv0: argv0(process).unwrap_or_default(),
-        count,
-    });
-    undeclared.collect()
-}
-
-fn completeness(outcome: &Outcome, undeclared: usize) -> Completeness {
+fn completeness(outcome: &Summary, undeclared: usize, way_out: Option<&str>) -> Completeness {
     let mut reasons = Vec::new();
     if outcome.level == Level::TraceOnly {
         reasons.push(trace_only_reason(outcome));
@@ -291,20 +222,20 @@ fn completeness(outcome: &Outcome, undeclared: usize) -> Completeness {
     if let Some(limit) = &outcome.limit {
         reasons.push(format!("the run was ended by its limit of {limit}"));
     }
-    if let Some(way_out) = outcome.network.iter().find(|attempt| attempt.errno == 0 && !attempt.loopback) {
-        reasons.push(format!("a process reached the network: {} {}", way_out.call, way_out.address));
+    if let Some(way_out) = way_out {
+        reasons.push(format!("a process reached the network: {way_out}"));
     }
     match undeclared {
         0 => {}
         1 => reasons.push("1 file was read that nothing pins".to_owned()),
-        UNDECLARED_MAX => reasons.push(format!("at least {UNDECLARED_MAX} files were read that nothing pins")),
+        LISTED_MAX => reasons.push(format!("at least {LISTED_MAX} files were read that nothing pins")),
         more => reasons.push(format!("{more} files were read that nothing pins")),
     }
     Completeness { complete: reasons.is_empty(), reasons, lost: outcome.lost }
 }
 
 /// Names the level, what this machine refused, and what would help.
-fn trace_only_reason(outcome: &Outcome) -> String {
+fn trace_only_reason(outcome: &Summary) -> String {
     let mut reason = "at level trace-only the build could read the whole machine".to_owned();
     if let Some(refusal) = outcome.refused.last() {
         reason.push_str(&format!(": {} failed ({})", refusal.what, refusal.reason));
@@ -313,54 +244,6 @@ fn trace_only_reason(outcome: &Outcome) -> String {
         }
     }
     reason
-}
-
-/// Refused calls and network attempts, by what was tried.
-fn denied(outcome: &Outcome) -> Vec<Denied> {
-    let calls = outcome.denied.iter().map(|denied| (denied.what.clone(), denied.process, denied.count));
-    let network = outcome.network.iter().filter(|attempt| attempt.errno != 0 && !attempt.loopback);
-    let network =
-        network.map(|attempt| (format!("{} {}", attempt.call, attempt.address), attempt.process, attempt.count));
-    let mut found: BTreeMap<String, (usize, u64)> = BTreeMap::new();
-    for (what, process, count) in calls.chain(network) {
-        let entry = found.entry(what).or_insert((process, 0));
-        entry.0 = entry.0.min(process);
-        entry.1 += count;
-    }
-    found.into_iter().map(|(what, (process, count))| Denied { what, process, count }).collect()
-}
-
-fn processes(reach: &Reach<'_>, outcome: &Outcome, withhold: &Withhold) -> Vec<Process> {
-    let mut reads = vec![BTreeSet::new(); outcome.processes.len()];
-    let mut writes = vec![BTreeSet::new(); outcome.processes.len()];
-    for access in &outcome.accesses {
-        let side = match access.kind {
-            AccessKind::Execute | AccessKind::Read | AccessKind::List => &mut reads,
-            AccessKind::Missing | AccessKind::Refused | AccessKind::Unfinished => continue,
-            _ => &mut writes,
-        };
-        if let Some(paths) = side.get_mut(access.process) {
-            paths.insert(reach.plan_path(outcome.path(access)).to_owned());
-        }
-    }
-    let sets = reads.into_iter().zip(writes);
-    let process = |(process, (reads, writes)): (&sandbox::outcome::Process, (BTreeSet<String>, BTreeSet<String>))| {
-        let step = outcome.steps.get(process.step).map_or("", |step| step.name.as_str());
-        Process {
-            pid: process.pid,
-            parent: process.parent.or(process.replaces),
-            step: step.to_owned(),
-            exe: reach.plan_path(&process.exe).to_owned(),
-            argv: withhold.arguments(&process.argv),
-            cwd: reach.plan_path(&process.cwd).to_owned(),
-            variables: withhold.variables(&process.variables),
-            exit: process.exit.shell_code(),
-            duration_us: process.duration_us,
-            reads: reads.into_iter().collect(),
-            writes: writes.into_iter().collect(),
-        }
-    };
-    outcome.processes.iter().zip(sets).map(process).collect()
 }
 
 #[cfg(test)]

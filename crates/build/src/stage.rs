@@ -14,9 +14,10 @@
 //! digest that follows from the giver's plan and the path.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use model::recipe::{Stage as RecipeStage, StageInput as RecipeInput, StageMade, StageOutput};
-use model::run::{Completeness, Record, StageRun};
+use model::run::{Attempt, Completeness, Component, Denied, Drawn, Record, StageRun, Undeclared, Used, Verdicts};
 use model::source::Source;
 use sandbox::outcome::{Collected, CollectedKind};
 use sandbox::plan::{Collect, Level, Mount};
@@ -26,6 +27,7 @@ use wire::digest::Digest;
 use crate::inputs::{Inputs, InputsError, TreeEntry, TreeSource};
 use crate::lock::Lock;
 use crate::plan::{self, Planned, WORKSPACE, WORKSPACE_BYTES};
+use crate::record::watch::unread;
 use crate::spec::{Spec, Stage};
 
 #[cfg(test)]
@@ -268,10 +270,12 @@ pub fn join(whole: Whole, parts: Vec<Part>) -> Option<Record> {
     all.recipe.outputs.sort_by_key(|output| place(&output.name));
     all.recipe.outputs.extend(whole.images);
     all.stages = parts.iter().map(stage_run).collect();
-    (all.undeclared, all.denied, all.processes) = (Vec::new(), Vec::new(), Vec::new());
+    (all.undeclared, all.denied, all.processes) = (Vec::new(), Vec::new(), 0);
+    (all.verdicts, all.components) = (Verdicts::default(), components(&parts));
     for part in parts {
         append(&mut all, part.record);
     }
+    all.verdicts.unread = unread(&all.components);
     Some(all)
 }
 
@@ -281,27 +285,55 @@ fn stage_run(part: &Part) -> StageRun {
         plan: part.plan,
         level: part.record.level.clone(),
         duration_ms: part.record.duration_ms,
-        processes: part.record.processes.len(),
+        processes: part.record.processes,
         trace: part.record.trace,
         log: part.record.log,
     }
 }
 
-/// Appends the processes of a stage, and what refers to them by number.
+/// Appends what was seen of a stage; its processes are numbered behind those of the stages before.
 fn append(all: &mut Record, own: Record) {
-    let before = all.processes.len();
-    all.undeclared.extend(own.undeclared.into_iter().map(|mut one| {
+    let before = all.processes;
+    let moved = |mut one: Attempt| {
         one.process += before;
         one
-    }));
-    all.denied.extend(own.denied.into_iter().map(|mut one| {
-        one.process += before;
-        one
-    }));
-    all.processes.extend(own.processes.into_iter().map(|mut process| {
-        process.parent = process.parent.map(|parent| parent + before);
-        process
-    }));
+    };
+    all.undeclared.extend(own.undeclared.into_iter().map(|one| Undeclared { process: one.process + before, ..one }));
+    all.denied.extend(own.denied.into_iter().map(|one| Denied { process: one.process + before, ..one }));
+    let verdicts = own.verdicts;
+    all.verdicts.dynamic.extend(verdicts.dynamic.into_iter().map(moved));
+    all.verdicts.clock_files.extend(verdicts.clock_files.into_iter().map(moved));
+    all.verdicts.outside.extend(verdicts.outside.into_iter().map(moved));
+    let drawn = verdicts.random.into_iter().map(|one| Drawn { process: one.process + before, ..one });
+    all.verdicts.random.extend(drawn);
+    all.verdicts.clock.extend(verdicts.clock);
+    all.processes += own.processes;
+}
+
+/// Everything pinned for any of the stages, once, in the order of the first that could use it.
+fn components(parts: &[Part]) -> Vec<Component> {
+    let mut places = BTreeMap::new();
+    let mut all: Vec<Component> = Vec::new();
+    for component in parts.iter().flat_map(|part| &part.record.components) {
+        let key = (component.kind, &component.name, &component.version, component.digest);
+        match places.entry(key) {
+            Entry::Occupied(place) => {
+                let known = &mut all[*place.get()];
+                known.used = either(known.used, component.used);
+            }
+            Entry::Vacant(place) => {
+                place.insert(all.len());
+                all.push(component.clone());
+            }
+        }
+    }
+    all
+}
+
+/// What is known of something that two stages could use: that one of them read it, or that nothing can be said.
+fn either(a: Used, b: Used) -> Used {
+    let order = [Used::Read, Used::Perhaps, Used::Unknown, Used::Described, Used::Never];
+    order.into_iter().find(|used| [a, b].contains(used)).unwrap_or(Used::Unknown)
 }
 
 fn weakest(parts: &[Part]) -> String {

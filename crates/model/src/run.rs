@@ -1,11 +1,9 @@
 //! One run of a build: what happened, where, and how much of it was seen.
 
-use std::collections::BTreeMap;
-
 use wire::digest::Digest;
 use wire::timestamp::Timestamp;
 
-use crate::recipe::Recipe;
+use crate::recipe::{InputKind, Recipe};
 use crate::source::Source;
 
 /// All that one run of a plan tells: the recipe and the circumstances.
@@ -35,8 +33,12 @@ pub struct Record {
     pub undeclared: Vec<Undeclared>,
     /// Denied network and system calls.
     pub denied: Vec<Denied>,
-    /// Processes, in order of start.
-    pub processes: Vec<Process>,
+    /// What else follows from the trace.
+    pub verdicts: Verdicts,
+    /// Everything pinned, and whether the build read it; in the order of the lock.
+    pub components: Vec<Component>,
+    /// How many processes ran; a program that replaced another counts as one more.
+    pub processes: usize,
     /// Blob that holds the whole trace; with stages, of the last.
     pub trace: Digest,
     /// Blob that holds the combined output of the steps; with stages, of the last.
@@ -56,7 +58,7 @@ pub struct StageRun {
     pub level: String,
     /// Wall time in milliseconds.
     pub duration_ms: u64,
-    /// How many processes ran: in [`Record::processes`] they stand behind those of the stages before.
+    /// How many processes ran: their numbers in [`Record`] stand behind those of the stages before.
     pub processes: usize,
     /// Blob that holds its trace.
     pub trace: Digest,
@@ -93,7 +95,7 @@ pub struct Completeness {
 pub struct Undeclared {
     /// Path as the build saw it.
     pub path: String,
-    /// Index into [`Record::processes`] of the first that opened it.
+    /// Number, in the trace, of the first process that opened it.
     pub process: usize,
     /// Its program.
     pub argv0: String,
@@ -106,37 +108,102 @@ pub struct Undeclared {
 pub struct Denied {
     /// What was tried: `socket(AF_INET)`, `mount`, …
     pub what: String,
-    /// Index into [`Record::processes`] of the first that tried.
+    /// Number, in the trace, of the first process that tried.
     pub process: usize,
+    /// Its program and arguments; secret-looking values are withheld.
+    pub command: String,
     /// How often.
     pub count: u64,
 }
 
-/// One process of a build.
+/// What is computed from a trace, beside what nothing pins: no claim of a step, and no proof of absence where it says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Package URLs, or names, of what the lock pins and the build never read; sorted.
+    pub unread: Vec<String>,
+    /// Attempts to choose or find inputs while building: names asked for, addresses tried.
+    pub dynamic: Vec<Attempt>,
+    /// Who asked for randomness, by program.
+    pub random: Vec<Drawn>,
+    /// What each step's tier lets be seen of the wall clock.
+    pub clock: Vec<Clock>,
+    /// Files that tell the time, and who read them.
+    pub clock_files: Vec<Attempt>,
+    /// Writes to files of the source, and to where nothing was to be written.
+    pub outside: Vec<Attempt>,
+}
+
+/// Something that a process did, and that a reader may ask about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
-    /// Process id inside the sandbox.
-    pub pid: u32,
-    /// Index of the parent in [`Record::processes`].
-    pub parent: Option<usize>,
-    /// Step it belongs to.
-    pub step: String,
+pub struct Attempt {
+    /// `connect 192.0.2.1:443`, `read /etc/resolv.conf`, `write /build/src/main.rs`, …
+    pub what: String,
+    /// Number, in the trace, of the first process that did.
+    pub process: usize,
+    /// Its program and arguments; secret-looking values are withheld.
+    pub command: String,
+    /// How often, over all processes.
+    pub count: u64,
+}
+
+/// Randomness that the processes of one program asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Drawn {
     /// Resolved path of the program.
-    pub exe: String,
-    /// Arguments.
-    pub argv: Vec<String>,
-    /// Working directory.
-    pub cwd: String,
-    /// Variables; secret-looking values are withheld.
-    pub variables: BTreeMap<String, String>,
-    /// How it ended: exit code, or 128 + signal.
-    pub exit: Option<i32>,
-    /// Wall time in microseconds.
-    pub duration_us: u64,
-    /// Files it read, sorted.
-    pub reads: Vec<String>,
-    /// Files it wrote, made, renamed or removed, sorted.
-    pub writes: Vec<String>,
+    pub program: String,
+    /// `getrandom`, or the file.
+    pub source: String,
+    /// Whether it came from the generator with the known seed.
+    pub seeded: bool,
+    /// Number, in the trace, of the first process that asked.
+    pub process: usize,
+    /// How often, over all processes of the program.
+    pub count: u64,
+}
+
+/// What is known of one step's use of the wall clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Step.
+    pub step: String,
+    /// Its tier.
+    pub tier: String,
+    /// Whether it saw the same time in every run; if not, who read the clock is not seen: that takes no system call.
+    pub fixed: bool,
+}
+
+/// Something pinned, and what the build did with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Kind.
+    pub kind: InputKind,
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Package URL; empty for a toolchain and for a base.
+    pub purl: String,
+    /// What pins it.
+    pub digest: Digest,
+    /// The lock file's ecosystem (`cargo`), for a dependency that a lock file names.
+    pub ecosystem: Option<String>,
+    /// What was seen of it.
+    pub used: Used,
+}
+
+/// What a trace tells of something pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Used {
+    /// A file of it was opened or run.
+    Read,
+    /// One of several versions was read, and paths do not tell which.
+    Perhaps,
+    /// Only its description was read, as a package manager does to choose.
+    Described,
+    /// Nothing of it was opened.
+    Never,
+    /// Its files are not known, so nothing can be said.
+    Unknown,
 }
 
 /// The outcome of building a second time from the lock.

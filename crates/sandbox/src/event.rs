@@ -1,12 +1,14 @@
-//! The trace: one JSON object a line, as the supervisor sends it and as it is kept; and the outcome that follows from it.
+//! The events of a trace, as the supervisor sends them; and what follows from them: the [`Summary`] of a run, and, where all of it fits
+//! into memory, its [`Outcome`].
 //!
-//! Version 1. The first line names format and version; processes and paths are numbered from 0; an access line stands once for each
-//! distinct (process, path, kind) and is written when the process ends, so neither the trace nor the tracer grows with repetition.
-//! A process line comes when the program starts, for a fork that never ran one when it ends; so a child's line can precede its parent's.
-//! Bytes that are not UTF-8 are written as `\xNN`. Times count microseconds from the start of the run. A real trace, shortened:
+//! How they are kept is [`crate::trace`]. Processes and paths are numbered from 0; an access stands once for each (process, path, kind)
+//! until the tracer tells what it holds: when the process ends, or when it holds much. Counts of the same add up. `forget` takes all
+//! paths their numbers, and the next path goes on counting. Bytes that are not UTF-8 are written as `\xNN`. Times count microseconds
+//! from the start of the run. As `assay trace` prints them, a real trace, shortened:
 //!
 //! ```json
-//! {"event":"start","format":"assay-trace","version":1,"level":"full","refused":[],"landlock":null,"root":null}
+//! {"event":"start","format":"assay-trace","version":2,"level":"full","refused":[],"landlock":null,"root":null}
+//! {"event":"fork","id":0,"pid":2,"parent":null,"step":0,"start_us":1842}
 //! {"event":"process","id":0,"pid":2,"parent":null,"replaces":null,"step":0,"executed":true,"exe":"/usr/bin/dash",
 //!  "argv":["/bin/sh","-c","cat a > b"],"cwd":"/build","variables":{"PATH":"/usr/bin"},"start_us":1842}
 //! {"event":"path","id":0,"path":"/usr/bin/dash"}
@@ -19,8 +21,8 @@
 //! {"event":"finished","lost":0,"losses":[],"duration_us":2404}
 //! ```
 //!
-//! (`random` lines, and `tier` and `randomness` of a step, came later within version 1: a trace without them tells nothing about randomness.
-//! A line is one line; the process above is broken for reading.)
+//! (A line is one line; the process above is broken for reading.) Version 1 was these lines: it had no `fork`, told of a process that ran no
+//! program when it ended (`executed` false), and forgot nothing.
 
 use std::collections::BTreeMap;
 
@@ -29,18 +31,22 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Failure, SandboxError};
 use crate::outcome::{
     Access, AccessKind, Collected, Denied, Exit, Limit, Network, Outcome, Process, Random, Refusal, StepOutcome,
+    Summary,
 };
 use crate::plan::{Level, Plan};
 use crate::probe::Probe;
 use crate::tier::{Randomness, Tier};
+use crate::trace::live::Live;
 
 #[cfg(test)]
 mod tests;
 
 /// The word in the first line.
 pub const TRACE_FORMAT: &str = "assay-trace";
-/// The version in the first line.
-pub const TRACE_VERSION: u32 = 1;
+/// The version that is written.
+pub const TRACE_VERSION: u32 = 2;
+/// The version that was one JSON object a line.
+pub const TRACE_VERSION_LINES: u32 = 1;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +67,21 @@ pub enum Event {
         /// The host directory that stands for `/` at `trace-only`.
         root: Option<String>,
     },
+    /// A process begins as the copy of another; a thread is none.
+    Fork {
+        /// Number.
+        id: usize,
+        /// Process id inside.
+        pid: u32,
+        /// Who started it; `None` for a step's first process.
+        parent: Option<usize>,
+        /// Step.
+        step: usize,
+        /// Start.
+        start_us: u64,
+    },
+    /// All paths lose their numbers.
+    Forget,
     /// A path gets its number.
     Path {
         /// Number.
@@ -68,7 +89,7 @@ pub enum Event {
         /// Absolute path.
         path: String,
     },
-    /// A process, or the next program of a process.
+    /// A process runs a program: its first under its own number, each further one under a new.
     Process {
         /// Number.
         id: usize,
@@ -80,7 +101,7 @@ pub enum Event {
         replaces: Option<usize>,
         /// Step.
         step: usize,
-        /// Whether it ran a program; if not, the next five fields are empty and its parent's hold.
+        /// Always true; in version 1 false for a process that ran none: then the next four fields are empty and its parent's hold.
         executed: bool,
         /// Resolved program.
         exe: String,
@@ -181,18 +202,13 @@ struct Start {
     root: Option<String>,
 }
 
-/// Folds events into an outcome.
+/// Folds events into a summary: what it holds is bounded by the plan and by what is copied out, not by what the steps do.
 #[derive(Default)]
 pub(crate) struct Fold {
     start: Option<Start>,
     steps: Vec<StepOutcome>,
-    processes: BTreeMap<usize, Process>,
-    paths: Vec<String>,
-    accesses: Vec<Access>,
-    missing: Vec<Access>,
-    denied: Vec<Denied>,
-    network: Vec<Network>,
-    random: Vec<Random>,
+    live: Live,
+    accesses: u64,
     collected: Vec<Collected>,
     absent: Vec<String>,
     limit: Option<Limit>,
@@ -201,72 +217,46 @@ pub(crate) struct Fold {
 
 impl Fold {
     /// Takes one event.
-    pub(crate) fn add(&mut self, event: Event, plan: &Plan) -> Result<(), SandboxError> {
+    pub(crate) fn add(&mut self, event: &Event, plan: &Plan) -> Result<(), SandboxError> {
+        self.live.take(event).map_err(|error| protocol(error.to_string()))?;
         match event {
             Event::Start { format, version, level, refused, landlock, root } => {
-                if format != TRACE_FORMAT || version != TRACE_VERSION {
+                if format != TRACE_FORMAT || *version != TRACE_VERSION {
                     return Err(protocol(format!("format `{format}` version {version}")));
                 }
-                self.start = Some(Start { level, refused, landlock, root });
+                let (refused, root) = (refused.clone(), root.clone());
+                self.start = Some(Start { level: *level, refused, landlock: *landlock, root });
             }
-            Event::Path { id, path } if id == self.paths.len() => self.paths.push(path),
-            Event::Path { id, .. } => return Err(protocol(format!("path number {id} out of order"))),
-            Event::Access { process, path, kind, count } => {
-                let list = if kind.is_failure() { &mut self.missing } else { &mut self.accesses };
-                list.push(Access { process, path, kind, count });
-            }
-            Event::Denied(denied) => self.denied.push(denied),
-            Event::Network(network) => self.network.push(network),
-            Event::Random(random) => self.random.push(random),
+            Event::Access { .. } => self.accesses += 1,
             Event::Step { step, exit, duration_us, survivors, tier, randomness } => {
-                let planned = plan.steps.get(step).filter(|step| (step.tier, step.randomness) == (tier, randomness));
+                let planned = plan.steps.get(*step).filter(|step| (step.tier, step.randomness) == (*tier, *randomness));
                 let planned =
                     planned.ok_or_else(|| protocol(format!("step {step} of tier {tier} is not in the plan")))?;
-                let name = planned.name.clone();
-                self.steps.push(StepOutcome { name, exit, duration_us, survivors, tier, randomness });
+                self.steps.push(StepOutcome {
+                    name: planned.name.clone(),
+                    exit: *exit,
+                    duration_us: *duration_us,
+                    survivors: *survivors,
+                    tier: *tier,
+                    randomness: *randomness,
+                });
             }
-            Event::Limit { limit } => self.limit = self.limit.take().or(Some(limit)),
-            Event::Collected(collected) => self.collected.push(collected),
-            Event::Absent { path } => self.absent.push(path),
-            Event::Finished { lost, losses, duration_us } => self.finished = Some((lost, losses, duration_us)),
-            Event::Failed { failure } => return Err(failure.into()),
+            Event::Limit { limit } => self.limit = self.limit.take().or(Some(limit.clone())),
+            Event::Collected(collected) => self.collected.push(collected.clone()),
+            Event::Absent { path } => self.absent.push(path.clone()),
+            Event::Finished { lost, losses, duration_us } => {
+                self.finished = Some((*lost, losses.clone(), *duration_us));
+            }
+            Event::Failed { failure } => return Err(failure.clone().into()),
             Event::Probed { .. } => return Err(protocol("a probe's answer within a run".to_owned())),
-            Event::Process { .. } | Event::End { .. } => self.add_process(event),
+            _ => {}
         }
         Ok(())
     }
 
-    fn add_process(&mut self, event: Event) {
-        match event {
-            Event::Process { id, pid, parent, replaces, step, executed, exe, argv, cwd, variables, start_us } => {
-                let (duration_us, cpu_us, rss_max_kib, exit) = (0, 0, 0, Exit::Unknown);
-                let process = Process {
-                    id,
-                    pid,
-                    parent,
-                    replaces,
-                    step,
-                    executed,
-                    exe,
-                    argv,
-                    cwd,
-                    variables,
-                    start_us,
-                    duration_us,
-                    exit,
-                    cpu_us,
-                    rss_max_kib,
-                };
-                self.processes.insert(id, process);
-            }
-            Event::End { process, exit, duration_us, cpu_us, rss_max_kib } => {
-                if let Some(process) = self.processes.get_mut(&process) {
-                    (process.exit, process.duration_us) = (exit, duration_us);
-                    (process.cpu_us, process.rss_max_kib) = (cpu_us, rss_max_kib);
-                }
-            }
-            _ => {}
-        }
+    /// What lives after the last event.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Whether the last event came.
@@ -274,29 +264,45 @@ impl Fold {
         self.finished.is_some()
     }
 
-    /// Returns the outcome; the events must be complete and refer to each other.
-    pub(crate) fn outcome(mut self) -> Result<Outcome, SandboxError> {
+    /// Returns the summary; the events must be complete.
+    pub(crate) fn summary(mut self) -> Result<Summary, SandboxError> {
         let Start { level, refused, landlock, root } =
             self.start.take().ok_or_else(|| protocol("no start".to_owned()))?;
         let (lost, losses, duration_us) = self.finished.take().ok_or_else(|| protocol("no end".to_owned()))?;
-        let mut processes: Vec<Process> = self.processes.into_values().collect();
-        let count = processes.len();
-        if processes.iter().enumerate().any(|(index, process)| process.id != index) {
-            return Err(protocol("process numbers have a gap".to_owned()));
-        }
-        let named = self.accesses.iter().chain(&self.missing);
-        if named.into_iter().any(|access| access.process >= count || access.path >= self.paths.len()) {
-            return Err(protocol("an access names no process or no path".to_owned()));
-        }
-        let told = self.denied.iter().map(|one| one.process).chain(self.network.iter().map(|one| one.process));
-        let told = told.chain(self.random.iter().map(|one| one.process));
-        let parents = processes.iter().flat_map(|process| process.parent.into_iter().chain(process.replaces));
-        if told.chain(parents).any(|process| process >= count) {
-            return Err(protocol("an event names no process".to_owned()));
-        }
-        inherit(&mut processes);
         self.collected.sort_by(|a, b| a.path.cmp(&b.path));
-        let Self { steps, paths, accesses, missing, denied, network, random, collected, absent, limit, .. } = self;
+        let (processes, accesses) = (self.live.processes(), self.accesses);
+        let Self { steps, collected, absent, limit, .. } = self;
+        Ok(Summary {
+            level,
+            refused,
+            landlock,
+            root,
+            steps,
+            processes,
+            accesses,
+            collected,
+            absent,
+            limit,
+            lost,
+            losses,
+            duration_us,
+        })
+    }
+}
+
+impl Outcome {
+    /// Returns all that the events of one run tell: memory for all of it is needed, so this is for small runs.
+    pub fn of(events: impl IntoIterator<Item = Event>, plan: &Plan) -> Result<Outcome, SandboxError> {
+        let mut fold = Fold::default();
+        let mut all = All::default();
+        for event in events {
+            fold.add(&event, plan)?;
+            all.add(event);
+        }
+        let summary = fold.summary()?;
+        let All { processes, paths, accesses, missing, denied, network, random } = all;
+        let Summary { level, refused, landlock, root, steps, collected, .. } = summary;
+        let Summary { absent, limit, lost, losses, duration_us, .. } = summary;
         Ok(Outcome {
             level,
             refused,
@@ -320,16 +326,69 @@ impl Fold {
     }
 }
 
-/// Shows in a forked copy what its parent ran; a parent's number is always smaller, so one pass is enough.
-fn inherit(processes: &mut [Process]) {
-    for index in 0..processes.len() {
-        let Some(parent) = processes[index].parent.filter(|&parent| !processes[index].executed && parent < index)
-        else {
-            continue;
-        };
-        let from = processes[parent].clone();
-        let to = &mut processes[index];
-        (to.exe, to.argv, to.cwd, to.variables) = (from.exe, from.argv, from.cwd, from.variables);
+/// What a summary leaves out.
+#[derive(Default)]
+struct All {
+    processes: Vec<Process>,
+    paths: Vec<String>,
+    accesses: Vec<Access>,
+    missing: Vec<Access>,
+    denied: Vec<Denied>,
+    network: Vec<Network>,
+    random: Vec<Random>,
+}
+
+impl All {
+    /// Takes an event that [`Live`] has found to be in order.
+    fn add(&mut self, event: Event) {
+        match event {
+            Event::Path { path, .. } => self.paths.push(path),
+            Event::Access { process, path, kind, count } => {
+                let list = if kind.is_failure() { &mut self.missing } else { &mut self.accesses };
+                match list.iter_mut().find(|one| (one.process, one.path, one.kind) == (process, path, kind)) {
+                    Some(one) => one.count += count,
+                    None => list.push(Access { process, path, kind, count }),
+                }
+            }
+            Event::Denied(denied) => self.denied.push(denied),
+            Event::Network(network) => self.network.push(network),
+            Event::Random(random) => self.random.push(random),
+            Event::Fork { id, pid, parent, step, start_us } => {
+                let copy = Process { id, pid, parent, step, executed: false, start_us, ..Process::default() };
+                let of = parent.and_then(|parent| self.processes.get(parent)).cloned();
+                self.processes.push(match of {
+                    Some(Process { exe, argv, cwd, variables, .. }) => Process { exe, argv, cwd, variables, ..copy },
+                    None => copy,
+                });
+            }
+            Event::Process { id, pid, parent, replaces, step, executed, exe, argv, cwd, variables, start_us } => {
+                let program = Process {
+                    id,
+                    pid,
+                    parent,
+                    replaces,
+                    step,
+                    executed,
+                    exe,
+                    argv,
+                    cwd,
+                    variables,
+                    start_us,
+                    ..Process::default()
+                };
+                match self.processes.get_mut(id) {
+                    Some(process) => *process = program,
+                    None => self.processes.push(program),
+                }
+            }
+            Event::End { process, exit, duration_us, cpu_us, rss_max_kib } => {
+                if let Some(process) = self.processes.get_mut(process) {
+                    (process.exit, process.duration_us) = (exit, duration_us);
+                    (process.cpu_us, process.rss_max_kib) = (cpu_us, rss_max_kib);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! References: `namespaces(7)`, `ptrace(2)`, `seccomp(2)`, `landlock(7)`, `mount_setattr(2)` (Linux man-pages 6.9); kernel 5.12 or newer.
 //! A caller gives a [`plan::Plan`] (what to do, the same on every machine) and a [`plan::Host`] (where this machine keeps
-//! things) to [`run`]; a re-executed, single-threaded supervisor process does the rest, and [`outcome::Outcome`] tells what happened.
+//! things) to [`run`]; a re-executed, single-threaded supervisor process does the rest, [`outcome::Summary`] and the events tell what happened.
 //!
 //! ```text
 //! caller ──plan, go──▶ supervisor (tracer, outside) ──clone──▶ init (pid 1: mounts, forks) ──▶ step (uid 1000, no capabilities)
-//!    ▲                      │ events (one JSON line each)                                       │
+//!    ▲                      │ events ([`trace::codec`])                                         │
 //!    └──────────────────────┴───────────────────────────────── stdout, stderr ◀─────────────────┘
 //! ```
 //!
@@ -22,6 +22,7 @@ pub mod outcome;
 pub mod plan;
 pub mod probe;
 pub mod tier;
+pub mod trace;
 
 mod machine;
 mod run;

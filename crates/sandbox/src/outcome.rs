@@ -10,7 +10,45 @@ use wire::digest::Digest;
 use crate::plan::Level;
 use crate::tier::{Randomness, Tier};
 
-/// All that a run tells. `processes[i].id == i`; accesses name processes and paths by index.
+/// What a run did as a whole; its trace says what each process did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Isolation that held from the first step to the last.
+    pub level: Level,
+    /// Stronger levels that were tried and refused by this machine.
+    pub refused: Vec<Refusal>,
+    /// At `trace-only`: the Landlock ABI that fenced the steps; `None` there means that no fence held.
+    pub landlock: Option<u32>,
+    /// At `trace-only`: the host directory that stood for `/`.
+    pub root: Option<String>,
+    /// Steps that ran, in order; the last may have failed.
+    pub steps: Vec<StepOutcome>,
+    /// How many processes there were; a program that replaced another (`exec`) counts as one more.
+    pub processes: usize,
+    /// How many accesses the trace tells.
+    pub accesses: u64,
+    /// Files copied out, sorted by path.
+    pub collected: Vec<Collected>,
+    /// What the plan wants copied out, not as optional, and is not there.
+    pub absent: Vec<String>,
+    /// The limit that ended the run.
+    pub limit: Option<Limit>,
+    /// Events that the tracer knows it did not see whole; 0 is a condition of complete evidence.
+    pub lost: u64,
+    /// What was lost, one sentence each (the first few).
+    pub losses: Vec<String>,
+    /// Wall time of the steps.
+    pub duration_us: u64,
+}
+
+impl Summary {
+    /// Whether every step ended with code 0, no limit was reached, and all that is to be copied out was there.
+    pub fn passed(&self) -> bool {
+        self.limit.is_none() && self.absent.is_empty() && self.steps.iter().all(|step| step.exit == Exit::Code(0))
+    }
+}
+
+/// All that a run tells, where that fits into memory ([`Outcome::of`]). `processes[i].id == i`; accesses name processes and paths by index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// Isolation that held from the first step to the last.
@@ -99,7 +137,7 @@ pub struct StepOutcome {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
     /// With this code.
@@ -109,6 +147,7 @@ pub enum Exit {
     /// It became another program; the process with this id.
     Exec(usize),
     /// Killed with the sandbox before the tracer saw its end.
+    #[default]
     Unknown,
 }
 
@@ -124,7 +163,7 @@ impl Exit {
 }
 
 /// One process, or one program of a process that ran several.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
     /// Its index.
     pub id: usize,

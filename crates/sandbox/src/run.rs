@@ -1,6 +1,6 @@
 //! The caller's side of a run: starts the supervisor, takes events and output, writes trace and log.
 //!
-//! One thread, one `poll`; nothing is kept in memory but the outcome. Return means that nothing inside lives any more: both output pipes
+//! One thread, one `poll`; nothing is kept in memory but the summary: events are packed onto disk as they come. Return means that nothing inside lives any more: both output pipes
 //! have ended, and every process of the sandbox holds them.
 
 use std::fs::{self, File};
@@ -13,14 +13,17 @@ use std::time::{Duration, Instant};
 
 use crate::error::SandboxError;
 use crate::event::{Event, Fold};
-use crate::outcome::{Outcome, Output, Stream};
+use crate::outcome::{Output, Stream, Summary};
 use crate::plan::{Host, Plan};
 use crate::probe::Probe;
-use crate::supervise::{GO_ON, REQUEST_BYTES_MAX, Request, TOO_MUCH_OUTPUT, Work, remove_tree};
+use crate::supervise::{FRAME_BYTES_MAX, GO_ON, REQUEST_BYTES_MAX, Request, TOO_MUCH_OUTPUT, Work, remove_tree};
+use crate::trace::Writer;
+use crate::trace::codec::Decoder;
+use crate::trace::live::Live;
 use crate::{SUPERVISE, sys};
 
-/// A process's environment and arguments are at most some megabytes; a longer line is no event.
-const LINE_BYTES_MAX: usize = 64 << 20;
+/// What stands before a frame.
+const LENGTH_BYTES: usize = size_of::<u32>();
 /// Beyond the plan's wall time: for preparing and copying out. A supervisor that is later hangs, or was stopped by a step.
 const OVERTIME: Duration = Duration::from_secs(900);
 /// How long the kernel may take to end what a dead supervisor left.
@@ -28,13 +31,19 @@ const GRACE_MS: i32 = 10_000;
 
 /// Runs a plan and returns what it did.
 ///
-/// Blocks until everything inside has ended. `on_output` sees the steps' output as it comes. A step that fails is no error: see
-/// [`Outcome::passed`]. After an error neither trace nor log nor scratch directory remains.
-pub fn run(plan: &Plan, host: &Host, on_output: &mut dyn FnMut(Output<'_>)) -> Result<Outcome, SandboxError> {
+/// Blocks until everything inside has ended. `on_event` sees each event before it is written, with what lived before it, and
+/// may withhold what it tells (the arguments and variables of a program); `on_output` sees the steps' output as it comes. A step that fails is no error: see
+/// [`Summary::passed`]. After an error, which a full disk is too, neither trace nor log nor scratch directory remains.
+pub fn run(
+    plan: &Plan,
+    host: &Host,
+    on_event: &mut dyn FnMut(&mut Event, &Live),
+    on_output: &mut dyn FnMut(Output<'_>),
+) -> Result<Summary, SandboxError> {
     plan.validate(host)?;
     let trace = create(&host.trace)?;
     let log = create(&host.log).inspect_err(|_| remove(&host.trace))?;
-    let result = run_logged(plan, host, trace, log, on_output);
+    let result = run_logged(plan, host, (trace, log), on_event, on_output);
     if result.is_err() {
         remove(&host.trace);
         remove(&host.log);
@@ -56,13 +65,20 @@ fn remove(path: &Path) {
 fn run_logged(
     plan: &Plan,
     host: &Host,
-    trace: BufWriter<File>,
-    log: BufWriter<File>,
+    (trace, log): (BufWriter<File>, BufWriter<File>),
+    on_event: &mut dyn FnMut(&mut Event, &Live),
     on_output: &mut dyn FnMut(Output<'_>),
-) -> Result<Outcome, SandboxError> {
+) -> Result<Summary, SandboxError> {
+    let writing = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SandboxError::Io { what: "writing", path, source }
+    };
+    let trace = Writer::new(trace).map_err(writing(&host.trace))?;
     let work = Work::Run { plan: Box::new(plan.clone()), host: Box::new(host.clone()) };
     let supervisor = Supervisor::start(&host.supervisor, work)?;
-    let mut listener = Listener { plan, host, supervisor, fold: Fold::default(), trace, log, output_bytes: 0, step: 0 };
+    let (fold, decoder) = (Fold::default(), Decoder::default());
+    let mut listener =
+        Listener { plan, host, supervisor, fold, decoder, trace, log, on_event, output_bytes: 0, step: 0 };
     let result = listener.listen(on_output);
     let how = listener.supervisor.finish(result.is_err());
     if result.is_err() || !listener.fold.is_finished() {
@@ -70,25 +86,26 @@ fn run_logged(
         remove_tree(&host.scratch).ok();
         return Err(result.err().unwrap_or(SandboxError::Died { how }));
     }
-    for (writer, path) in [(&mut listener.trace, &host.trace), (&mut listener.log, &host.log)] {
-        writer.flush().map_err(|source| SandboxError::Io { what: "writing", path: path.clone(), source })?;
-    }
-    listener.fold.outcome()
+    listener.log.flush().map_err(writing(&host.log))?;
+    let Listener { fold, trace, .. } = listener;
+    trace.finish().map_err(writing(&host.trace))?;
+    fold.summary()
 }
 
 /// Asks a supervisor what this machine allows.
 pub(crate) fn probe(program: &Path) -> Result<Probe, SandboxError> {
     let scratch = std::env::temp_dir().join(format!("sandbox-probe-{}", std::process::id()));
     let mut supervisor = Supervisor::start(program, Work::Probe { scratch: scratch.clone() })?;
-    let mut answer = String::new();
-    let read = (&supervisor.socket).take(LINE_BYTES_MAX as u64).read_to_string(&mut answer);
+    let mut answer = Vec::new();
+    let read = (&supervisor.socket).take(FRAME_BYTES_MAX as u64).read_to_end(&mut answer);
     let how = supervisor.finish(read.is_err());
     remove_tree(&scratch).ok();
-    match serde_json::from_str(&answer) {
-        Ok(Event::Probed { probe }) => Ok(probe),
-        Ok(Event::Failed { failure }) => Err(failure.into()),
-        Ok(_) => Err(SandboxError::Protocol { what: "no answer to a probe".to_owned() }),
-        Err(_) => Err(SandboxError::Died { how }),
+    let mut records = answer.get(LENGTH_BYTES..).unwrap_or_default();
+    match Decoder::default().read(&mut records) {
+        Ok(Some(Event::Probed { probe })) => Ok(probe),
+        Ok(Some(Event::Failed { failure })) => Err(failure.into()),
+        Ok(Some(_)) => Err(SandboxError::Protocol { what: "no answer to a probe".to_owned() }),
+        Ok(None) | Err(_) => Err(SandboxError::Died { how }),
     }
 }
 
@@ -165,8 +182,10 @@ struct Listener<'a> {
     host: &'a Host,
     supervisor: Supervisor,
     fold: Fold,
-    trace: BufWriter<File>,
+    decoder: Decoder,
+    trace: Writer<BufWriter<File>>,
     log: BufWriter<File>,
+    on_event: &'a mut dyn FnMut(&mut Event, &Live),
     output_bytes: u64,
     step: usize,
 }
@@ -201,7 +220,7 @@ impl Listener<'_> {
                 other => other.map_err(|source| self.io("listening to", source))?,
             };
             pending.extend_from_slice(&piece[..count]);
-            self.take_lines(&mut pending, on_output)?;
+            self.take_frames(&mut pending, on_output)?;
         }
     }
 
@@ -209,27 +228,36 @@ impl Listener<'_> {
         SandboxError::Io { what, path: self.host.supervisor.clone(), source }
     }
 
-    fn take_lines(&mut self, pending: &mut Vec<u8>, on_output: &mut dyn FnMut(Output<'_>)) -> Result<(), SandboxError> {
+    fn take_frames(
+        &mut self,
+        pending: &mut Vec<u8>,
+        on_output: &mut dyn FnMut(Output<'_>),
+    ) -> Result<(), SandboxError> {
         let mut taken = 0;
-        while let Some(end) = pending[taken..].iter().position(|&byte| byte == b'\n') {
-            let line = &pending[taken..=taken + end];
-            taken += end + 1;
-            self.take_line(line, on_output)?;
+        while let Some((length, rest)) = pending[taken..].split_first_chunk::<LENGTH_BYTES>() {
+            let length = u32::from_le_bytes(*length) as usize;
+            if length > FRAME_BYTES_MAX {
+                return Err(SandboxError::Protocol { what: format!("a frame of {length} bytes") });
+            }
+            let Some(mut records) = rest.get(..length) else { break };
+            while let Some(event) =
+                self.decoder.read(&mut records).map_err(|error| SandboxError::Protocol { what: error.to_string() })?
+            {
+                self.take_event(event, on_output)?;
+            }
+            taken += LENGTH_BYTES + length;
         }
         pending.drain(..taken);
-        if pending.len() > LINE_BYTES_MAX {
-            return Err(SandboxError::Protocol { what: format!("a line of more than {LINE_BYTES_MAX} bytes") });
-        }
+        pending.shrink_to(1 << 17);
         Ok(())
     }
 
-    fn take_line(&mut self, line: &[u8], on_output: &mut dyn FnMut(Output<'_>)) -> Result<(), SandboxError> {
-        let event: Event =
-            serde_json::from_slice(line).map_err(|error| SandboxError::Protocol { what: error.to_string() })?;
-        let written = self.trace.write_all(line);
+    fn take_event(&mut self, mut event: Event, on_output: &mut dyn FnMut(Output<'_>)) -> Result<(), SandboxError> {
+        (self.on_event)(&mut event, self.fold.live());
+        let written = self.trace.write(&event);
         written.map_err(|source| SandboxError::Io { what: "writing", path: self.host.trace.clone(), source })?;
         let is_step = matches!(event, Event::Step { .. });
-        self.fold.add(event, self.plan)?;
+        self.fold.add(&event, self.plan)?;
         if is_step {
             self.take_rest(on_output)?;
             self.step += 1;

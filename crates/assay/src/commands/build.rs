@@ -6,7 +6,7 @@ use attest::{Attestation, Claim};
 use build::compare;
 use build::normalise;
 use model::recipe::{Artifact, ArtifactKind, Recipe, Stage, StageInput, StageOutput};
-use model::run::{Rebuilt, Record};
+use model::run::{Denied, Rebuilt, Record};
 use model::source::Source;
 use sandbox::plan::Level;
 use serde_json::{Value, json};
@@ -23,6 +23,7 @@ use crate::rehash::{Rehashed, rehash};
 use crate::report::Report;
 use crate::runbook::durable;
 use crate::session::Session;
+use crate::verdicts;
 
 /// Build in the sandbox from the lock, and state what was built, from what, and how
 ///
@@ -227,11 +228,9 @@ fn rebuild(session: &mut Session<'_>, subject: &Subject<'_>, first: Built, minim
 }
 
 fn of_record(record: &Record) -> Value {
-    let argv = |process: usize| record.processes.get(process).map(|process| process.argv.join(" ")).unwrap_or_default();
     json!({
-        "denied": record.denied.iter().map(|denied| json!({
-            "what": denied.what, "process": denied.process, "argv": argv(denied.process), "count": denied.count,
-        })).collect::<Vec<_>>(),
+        "denied": denied(&record.denied),
+        "verdicts": verdicts::json(&record.verdicts),
         "complete": record.completeness.complete,
         "reasons": record.completeness.reasons,
         "level": record.level,
@@ -239,7 +238,7 @@ fn of_record(record: &Record) -> Value {
             "path": u.path, "process": u.process, "argv0": u.argv0, "count": u.count,
         })).collect::<Vec<_>>(),
         "duration_ms": record.duration_ms,
-        "processes": record.processes.len(),
+        "processes": record.processes,
         "trace": record.trace,
         "log": record.log,
     })
@@ -248,6 +247,8 @@ fn of_record(record: &Record) -> Value {
 fn of_run(run: &Attestation) -> Value {
     let Claim::Run(run) = run.claim() else { return json!({}) };
     json!({
+        "denied": denied(&run.denied),
+        "verdicts": run.verdicts.as_ref().map(verdicts::json),
         "complete": run.completeness.complete,
         "reasons": run.completeness.reasons,
         "level": run.level,
@@ -260,6 +261,11 @@ fn of_run(run: &Attestation) -> Value {
         "log": run.log,
         "normalised": Value::Null,
     })
+}
+
+fn denied(list: &[Denied]) -> Value {
+    let one = |denied: &Denied| json!({ "what": denied.what, "process": denied.process, "argv": denied.command, "count": denied.count });
+    list.iter().map(one).collect()
 }
 
 impl Built {
@@ -330,6 +336,7 @@ impl Built {
             let (what, argv) = (denied["what"].as_str().unwrap_or(""), denied["argv"].as_str().unwrap_or(""));
             out.push(format!("  refused to `{}`: {what}", argv.chars().take(200).collect::<String>()));
         }
+        out.extend(verdicts::text(&self.run["verdicts"]));
         for file in self.run["normalised"].as_array().into_iter().flatten() {
             out.push(format!("normalised {}", normalising::summary_of(file)));
         }

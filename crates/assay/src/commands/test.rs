@@ -1,13 +1,16 @@
 //! `assay test`
 
 use build::plan::{self, Planned};
+use build::record::withhold::Withhold;
 use build::spec::Test;
 use build::stage;
 use build::test_report::{self, Output, Report as Cases};
 use model::recipe::{Artifact, ArtifactKind};
 use model::test::TestRun;
+use sandbox::event::Event;
 use sandbox::outcome::{Exit, Stream};
 use sandbox::plan::Level;
+use sandbox::trace::live::Live;
 use serde_json::{Value, json};
 use store::trees::Source as TreeSource;
 use wire::digest::Digest;
@@ -152,7 +155,10 @@ fn repeat(
                 stream.extend_from_slice(output.bytes);
             }
         };
-        let ran = building::run_plan(context, inputs, &planned.plan, &sources, Level::TraceOnly, &mut collect)?;
+        let withhold = Withhold::new(machine::random()?);
+        let mut on_event = |event: &mut Event, _: &Live| withhold.event(event);
+        let level = Level::TraceOnly;
+        let ran = building::run_plan(context, inputs, &planned.plan, &sources, level, &mut on_event, &mut collect)?;
         if let Some(limit) = &ran.outcome.limit {
             return Err(Failure::no("test-limit", format!("test `{}` reached the limit of {limit}", test.name))
                 .hint(format!("the log is blob {}", ran.log)));

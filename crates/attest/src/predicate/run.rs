@@ -4,10 +4,12 @@
 //! `docs/formats/run.md`, version 1. Nothing here claims a SLSA level: `builder.id` names the isolation that held, and
 //! a machine of a developer's own is level 1 at most whatever it is.
 
+mod verdicts;
+
 use std::collections::BTreeMap;
 
 use model::recipe::{Input, InputKind, Settings};
-use model::run::{Completeness, Denied, Machine, Record, StageRun, Undeclared};
+use model::run::{Completeness, Denied, Machine, Record, StageRun, Undeclared, Verdicts};
 use model::source::{Revision, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,6 +18,7 @@ use wire::in_toto::{ResourceDescriptor, Statement, digest_set};
 use wire::slsa_provenance::{BuildDefinition, Builder, Metadata, Provenance, RunDetails};
 use wire::timestamp::Timestamp;
 
+use self::verdicts::VerdictsBody;
 use crate::claim::ClaimError;
 use crate::predicate::{
     BUILD_TYPE, EXTENSION, Predicate, VERSION, output_subjects, read_extension, read_foreign, write,
@@ -64,6 +67,8 @@ pub struct Run {
     pub undeclared: Vec<Undeclared>,
     /// Refused attempts.
     pub denied: Vec<Denied>,
+    /// What else follows from the trace; `None` in statements from before there was more.
+    pub verdicts: Option<Verdicts>,
     /// How many processes ran.
     pub processes: usize,
     /// Blob that holds the whole trace.
@@ -129,6 +134,8 @@ struct Extension {
     completeness: CompletenessBody,
     undeclared: Vec<UndeclaredBody>,
     denied: Vec<DeniedBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verdicts: Option<VerdictsBody>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stages: Vec<StageRunBody>,
 }
@@ -174,6 +181,8 @@ struct UndeclaredBody {
 struct DeniedBody {
     what: String,
     process: usize,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    command: String,
     count: u64,
 }
 
@@ -229,6 +238,7 @@ pub(crate) fn parse(statement: &Statement) -> Result<Run, ClaimError> {
         completeness: extension.completeness.value()?,
         undeclared: extension.undeclared.into_iter().map(UndeclaredBody::value).collect(),
         denied: extension.denied.into_iter().map(DeniedBody::value).collect(),
+        verdicts: extension.verdicts.map(VerdictsBody::value),
         processes: extension.processes,
         trace: byproduct(&provenance.run_details.byproducts, "trace")?,
         log: byproduct(&provenance.run_details.byproducts, "log")?,
@@ -259,7 +269,8 @@ impl Run {
             completeness: record.completeness.clone(),
             undeclared: record.undeclared.clone(),
             denied: record.denied.clone(),
-            processes: record.processes.len(),
+            verdicts: Some(record.verdicts.clone()),
+            processes: record.processes,
             trace: record.trace,
             log: record.log,
             stages: record.stages.clone(),
@@ -343,6 +354,7 @@ impl Run {
             completeness: CompletenessBody::of(&self.completeness),
             undeclared: self.undeclared.iter().map(UndeclaredBody::of).collect(),
             denied: self.denied.iter().map(DeniedBody::of).collect(),
+            verdicts: self.verdicts.as_ref().map(VerdictsBody::of),
             stages: self.stages.iter().map(StageRunBody::of).collect(),
         }
     }
@@ -527,10 +539,15 @@ impl UndeclaredBody {
 
 impl DeniedBody {
     fn of(denied: &Denied) -> DeniedBody {
-        DeniedBody { what: denied.what.clone(), process: denied.process, count: denied.count }
+        DeniedBody {
+            what: denied.what.clone(),
+            process: denied.process,
+            command: denied.command.clone(),
+            count: denied.count,
+        }
     }
 
     fn value(self) -> Denied {
-        Denied { what: self.what, process: self.process, count: self.count }
+        Denied { what: self.what, process: self.process, command: self.command, count: self.count }
     }
 }

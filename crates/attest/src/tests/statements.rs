@@ -100,7 +100,12 @@ fn less_common_values_go_there_and_back() {
     record.completeness.lost = 3;
     record.undeclared =
         vec![model::run::Undeclared { path: "/etc/x".to_owned(), process: 0, argv0: "cc".to_owned(), count: 2 }];
-    record.denied = vec![model::run::Denied { what: "socket(AF_INET)".to_owned(), process: 0, count: 1 }];
+    record.denied = vec![model::run::Denied {
+        what: "socket(AF_INET)".to_owned(),
+        process: 0,
+        command: "curl https://x.example".to_owned(),
+        count: 1,
+    }];
     let revision = record.source.revision.as_mut().expect("the sample is under git");
     revision.dirty = vec!["src/main.rs".to_owned()];
     revision.branch = None;

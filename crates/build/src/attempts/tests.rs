@@ -32,7 +32,15 @@ fn what_turned_to_the_network_or_would_have_fetched_is_named_with_its_command() 
         network(5, "127.0.0.1:53", true, 111),
         network(4, "127.0.0.1:8080", true, 111),
     ];
-    let lines: Vec<String> = of(&outcome).iter().map(ToString::to_string).collect();
+    for (id, process) in outcome.processes.iter_mut().enumerate() {
+        process.id = id;
+    }
+    let mut trace = Vec::new();
+    let mut writer = sandbox::trace::Writer::new(&mut trace).expect("begun");
+    let events = crate::record::tests::events(&outcome);
+    events.iter().for_each(|event| writer.write(event).expect("written"));
+    writer.finish().expect("finished");
+    let lines: Vec<String> = of(&trace[..], &outcome.steps).expect("a trace").iter().map(ToString::to_string).collect();
     expect![[r#"
         step `compile`, process 2, `node /toolchain/node/bin/npm install left-pad`: `npm install` fetches or installs what nothing pins
         step `compile`, process 2, `python3 -m pip install requests`: `python3 -m pip install` fetches or installs what nothing pins

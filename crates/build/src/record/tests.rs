@@ -1,8 +1,14 @@
 use model::recipe::ArtifactKind;
+use model::run::{Attempt, Denied, Drawn, Undeclared};
 use model::tree::Entry;
-use sandbox::outcome::{self, Access, Exit, Network, Refusal, StepOutcome};
+use sandbox::event::{Event, TRACE_FORMAT, TRACE_VERSION};
+use sandbox::outcome::{self, Access, AccessKind, Exit, Network, Outcome, Random, Refusal, StepOutcome};
 use sandbox::tier::{Randomness, Tier};
+use sandbox::trace::live::Live;
 
+use super::inventory::Inventory;
+use super::watch::Watch;
+use super::withhold::Withhold;
 use super::*;
 
 fn digest(text: &str) -> Digest {
@@ -66,6 +72,58 @@ pub(crate) fn outcome_sample() -> Outcome {
     outcome(Level::Full, &[])
 }
 
+/// The events of an outcome that was made by hand.
+pub(crate) fn events(outcome: &Outcome) -> Vec<Event> {
+    let Outcome { level, root, .. } = outcome.clone();
+    let (format, refused) = (TRACE_FORMAT.to_owned(), outcome.refused.clone());
+    let mut events = vec![Event::Start { format, version: TRACE_VERSION, level, refused, landlock: None, root }];
+    for process in outcome.processes.iter().cloned() {
+        let outcome::Process { id, pid, parent, replaces, step, executed, exe, argv, cwd, variables, start_us, .. } =
+            process;
+        events.push(Event::Fork { id, pid, parent, step, start_us });
+        events.push(Event::Process { id, pid, parent, replaces, step, executed, exe, argv, cwd, variables, start_us });
+    }
+    let paths = outcome.paths.iter().cloned().enumerate();
+    events.extend(paths.map(|(id, path)| Event::Path { id, path }));
+    let accesses = outcome.accesses.iter().chain(&outcome.missing).copied();
+    events.extend(accesses.map(|Access { process, path, kind, count }| Event::Access { process, path, kind, count }));
+    events.extend(outcome.denied.iter().cloned().map(Event::Denied));
+    events.extend(outcome.network.iter().cloned().map(Event::Network));
+    events.extend(outcome.random.iter().cloned().map(Event::Random));
+    let end = |process: &outcome::Process| Event::End {
+        process: process.id,
+        exit: process.exit,
+        duration_us: process.duration_us,
+        cpu_us: 0,
+        rss_max_kib: 0,
+    };
+    events.extend(outcome.processes.iter().map(end));
+    let Outcome { lost, losses, duration_us, .. } = outcome.clone();
+    events.push(Event::Finished { lost, losses, duration_us });
+    events
+}
+
+fn summary(outcome: &Outcome) -> Summary {
+    let Outcome { level, refused, landlock, root, steps, collected, absent, limit, lost, losses, duration_us, .. } =
+        outcome.clone();
+    let (processes, accesses) = (outcome.processes.len(), outcome.accesses.len() as u64);
+    Summary {
+        level,
+        refused,
+        landlock,
+        root,
+        steps,
+        processes,
+        accesses,
+        collected,
+        absent,
+        limit,
+        lost,
+        losses,
+        duration_us,
+    }
+}
+
 fn recorded(outcome: &Outcome) -> Result<Record, RecordError> {
     recorded_by(crate::spec::tests::GREETER, outcome)
 }
@@ -96,9 +154,14 @@ fn recorded_by(spec: &str, outcome: &Outcome) -> Result<Record, RecordError> {
         machine,
         trace: digest("trace"),
         log: digest("log"),
-        withhold_key: [7; 32],
     };
-    record(&made, outcome, Vec::new(), &circumstances)
+    let inventory = Inventory::of_lock(&lock);
+    let (mut watch, mut live) = (Watch::new(&made, &inventory, [7; 32]), Live::default());
+    for mut event in events(outcome) {
+        watch.take(&mut event, &live);
+        live.take(&event).expect("in order");
+    }
+    record(&made, &summary(outcome), watch.finish(), Vec::new(), &circumstances)
 }
 
 /// A record of a complete build.
@@ -196,15 +259,132 @@ fn only_a_fresh_proc_shows_no_process_but_the_builds_own() {
 
 #[test]
 fn failed_opens_and_writes_are_not_undeclared() {
-    let mut outcome = outcome(Level::Full, &["/opt/a", "/opt/b", "/opt/c"]);
-    outcome.accesses[0].kind = AccessKind::Missing;
-    outcome.accesses[1].kind = AccessKind::Write;
-    outcome.accesses[2].kind = AccessKind::Refused;
-    let record = recorded(&outcome).expect("the artifact is there");
+    use AccessKind::{Missing, Refused, Write};
+    let record = touched(&[("/opt/a", Missing), ("/opt/b", Write), ("/opt/c", Refused)]);
     assert_eq!(record.undeclared, []);
+    assert_eq!(attempts(&record.verdicts.outside), ["write /opt/b ×2 by 0 `cargo build`"]);
+}
+
+/// The record of a run in which process 0 touched these paths so.
+fn touched(accesses: &[(&str, AccessKind)]) -> Record {
+    let paths: Vec<&str> = accesses.iter().map(|(path, _)| *path).collect();
+    let mut outcome = outcome(Level::Full, &paths);
+    for (access, (_, kind)) in outcome.accesses.iter_mut().zip(accesses) {
+        access.kind = *kind;
+    }
+    recorded(&outcome).expect("the artifact is there")
+}
+
+fn attempts(found: &[Attempt]) -> Vec<String> {
+    found.iter().map(|one| format!("{} ×{} by {} `{}`", one.what, one.count, one.process, one.command)).collect()
+}
+
+#[test]
+fn writes_beyond_what_a_build_makes_are_named_with_their_process() {
+    use AccessKind::{Attributes, Create, Read, Remove, RenameTo, Write};
+    let record = touched(&[
+        ("/build/src/main.rs", Write),
+        ("/build/src/main.rs", Read),
+        ("/build/target/release/greeter", Create),
+        ("/tmp/x", Create),
+        ("/home/builder/.cargo/registry", Create),
+        ("/dev/null", Write),
+        ("/opt/b", RenameTo),
+        ("/usr/lib/x", Remove),
+        ("/vendor/serde-1.0.219/src/lib.rs", Attributes),
+    ]);
     assert_eq!(
-        (record.processes[0].reads.len(), record.processes[0].writes.as_slice()),
-        (0, &["/opt/b".to_owned()][..])
+        attempts(&record.verdicts.outside),
+        [
+            "change the attributes of /vendor/serde-1.0.219/src/lib.rs ×2 by 0 `cargo build`",
+            "remove /usr/lib/x ×2 by 0 `cargo build`",
+            "rename to /opt/b ×2 by 0 `cargo build`",
+            "write /build/src/main.rs ×2 by 0 `cargo build`",
+        ]
+    );
+}
+
+#[test]
+fn attempts_to_resolve_are_named_with_their_process() {
+    let mut outcome = outcome(Level::Full, &["/etc/hosts", "/etc/resolv.conf", "/etc/passwd"]);
+    outcome.missing = vec![Access { kind: AccessKind::Missing, ..outcome.accesses.remove(1) }];
+    let network = |call: &str, address: &str, loopback, errno| Network {
+        process: 0,
+        call: call.to_owned(),
+        address: address.to_owned(),
+        loopback,
+        errno,
+        count: 1,
+    };
+    outcome.network = vec![
+        network("connect", "192.0.2.1:443", false, 101),
+        network("sendto", "127.0.0.1:53", true, 111),
+        network("connect", "127.0.0.1:8080", true, 0),
+    ];
+    let record = recorded(&outcome).expect("the artifact is there");
+    assert_eq!(
+        attempts(&record.verdicts.dynamic),
+        [
+            "connect 192.0.2.1:443 ×1 by 0 `cargo build`",
+            "looked for /etc/resolv.conf ×2 by 0 `cargo build`",
+            "read /etc/hosts ×2 by 0 `cargo build`",
+            "sendto 127.0.0.1:53 ×1 by 0 `cargo build`",
+        ]
+    );
+}
+
+#[test]
+fn randomness_and_clock_are_told_as_far_as_they_can_be_seen() {
+    let mut outcome = outcome(Level::Full, &["/etc/localtime", "/proc/uptime"]);
+    let drawn = |source: &str, count| Random { process: 0, source: source.to_owned(), seeded: false, count };
+    outcome.random = vec![drawn("getrandom", 1), drawn("/dev/urandom", 2), drawn("getrandom", 3)];
+    let record = recorded(&outcome).expect("the artifact is there");
+    let program = "/toolchain/rust/bin/cargo";
+    let drawn = |source: &str, count| Drawn {
+        program: program.to_owned(),
+        source: source.to_owned(),
+        seeded: false,
+        process: 0,
+        count,
+    };
+    assert_eq!(record.verdicts.random, [drawn("/dev/urandom", 2), drawn("getrandom", 4)]);
+    let files = ["read /etc/localtime ×2 by 0 `cargo build`", "read /proc/uptime ×2 by 0 `cargo build`"];
+    assert_eq!(attempts(&record.verdicts.clock_files), files);
+    let clock = |tier: &str, fixed| Clock { step: "compile".to_owned(), tier: tier.to_owned(), fixed };
+    assert_eq!(record.verdicts.clock, [clock("T0", false)], "who read it is not seen");
+    outcome.steps[0].tier = Tier::T2;
+    assert_eq!(recorded(&outcome).expect("the artifact is there").verdicts.clock, [clock("T2", true)]);
+}
+
+#[test]
+fn what_was_pinned_and_never_read_is_named() {
+    let unread =
+        |reads: &[&str]| recorded(&outcome(Level::Full, reads)).expect("the artifact is there").verdicts.unread;
+    let nothing = unread(&[]);
+    let read = unread(&["/usr/bin/gcc", "/toolchain/rust/bin/cargo"]);
+    let gone: Vec<&String> = nothing.iter().filter(|name| !read.contains(name)).collect();
+    assert_eq!(gone.len(), 2, "{nothing:?} {read:?}");
+    assert!(gone[0].starts_with("pkg:deb/") && gone[1].starts_with("rust "), "{gone:?}");
+    let mut listed = outcome(Level::Full, &["/toolchain/rust"]);
+    listed.accesses[0].kind = AccessKind::List;
+    let listed = recorded(&listed).expect("the artifact is there").verdicts.unread;
+    assert_eq!(listed, nothing, "to list a directory is not to read a file");
+}
+
+/// Whatever the order of events, the same are kept, with their exact counts and first processes.
+#[test]
+fn long_lists_keep_the_same_entries() {
+    let paths: Vec<String> = (0..2 * watch::LISTED_MAX).map(|number| format!("/opt/{number:05}")).collect();
+    let mut forward: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let kept = |reads: &[&str]| recorded(&outcome(Level::Full, reads)).expect("the artifact is there");
+    let first = kept(&forward);
+    assert_eq!(first.undeclared.len(), watch::LISTED_MAX);
+    assert_eq!(first.completeness.reasons, ["at least 1000 files were read that nothing pins"]);
+    forward.reverse();
+    assert_eq!(kept(&forward).undeclared, first.undeclared);
+    assert_eq!(
+        first.undeclared[0],
+        Undeclared { path: "/opt/00000".to_owned(), process: 0, argv0: "cargo".to_owned(), count: 2 }
     );
 }
 
@@ -236,7 +416,6 @@ fn at_trace_only_the_machine_is_undeclared_and_nothing_is_complete() {
         "at level trace-only the build could read the whole machine: mounting a fresh `/proc` failed (Operation not \
          permitted); run the container with `--security-opt unmask=ALL`"
     );
-    assert!(record.processes[0].reads.contains(&"/build/src/main.rs".to_owned()));
 }
 
 #[test]
@@ -266,7 +445,10 @@ fn each_hole_makes_the_evidence_incomplete() {
     outcome.network = vec![network(101, false), network(0, true)];
     let record = recorded(&outcome).expect("the artifact is there");
     assert!(record.completeness.complete, "a refused attempt and the loopback are no way out");
-    assert_eq!(record.denied, [Denied { what: "connect 192.0.2.1:443".to_owned(), process: 0, count: 3 }]);
+    assert_eq!(
+        record.denied,
+        [Denied { what: "connect 192.0.2.1:443".to_owned(), process: 0, command: "cargo build".to_owned(), count: 3 }]
+    );
 }
 
 #[test]

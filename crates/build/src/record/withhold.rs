@@ -1,9 +1,10 @@
-//! Values that look like secrets never reach a statement: `hmac:` and a keyed hash stand in their place.
+//! Values that look like secrets reach neither a trace nor a statement: `hmac:` and a keyed hash stand in their place.
 //!
 //! The key is the run's own and is never published, so equal values can be told within a run and guessed by nobody.
 
 use std::collections::BTreeMap;
 
+use sandbox::event::Event;
 use wire::digest::hmac_sha256;
 
 use crate::spec::looks_secret;
@@ -30,13 +31,22 @@ const TOKEN_STARTS: [&str; 14] = [
 const TOKEN_LENGTH_MIN: usize = 16;
 
 /// Withholds values under one key.
-pub(super) struct Withhold {
+pub struct Withhold {
     key: [u8; 32],
 }
 
 impl Withhold {
-    pub(super) fn new(key: [u8; 32]) -> Withhold {
+    /// `key` is the run's own.
+    pub fn new(key: [u8; 32]) -> Withhold {
         Withhold { key }
+    }
+
+    /// Withholds what a program's arguments and variables tell.
+    pub fn event(&self, event: &mut Event) {
+        if let Event::Process { argv, variables, .. } = event {
+            *argv = self.arguments(argv);
+            *variables = self.variables(variables);
+        }
     }
 
     pub(super) fn variables(&self, variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -1,7 +1,7 @@
 //! The supervisor: a process of its own, single-threaded, that opens the sandbox, traces the steps, and copies out what they made.
 //!
-//! It reads one request from its standard input (a socket): the length (4 bytes, little-endian) and JSON. Then it writes events, one a
-//! line, and waits for the caller's byte after each step. Its standard output and error are the steps'. If the caller dies,
+//! It reads one request from its standard input (a socket): the length (4 bytes, little-endian) and JSON. Then it writes events in
+//! frames, and waits for the caller's byte after each step. Its standard output and error are the steps'. If the caller dies,
 //! SIGTERM comes from the kernel; if the supervisor dies, the kernel kills every tracee and init.
 
 mod address;
@@ -53,7 +53,7 @@ use crate::sys::trace;
 use crate::tier::Tier;
 
 pub(crate) use self::level::remove_tree;
-pub(crate) use self::sink::GO_ON;
+pub(crate) use self::sink::{FRAME_BYTES_MAX, GO_ON};
 pub(crate) use self::tracer::TOO_MUCH_OUTPUT;
 
 /// Whether a step of tier T1 is told the same at this path of `/proc` on every machine.

@@ -1,12 +1,13 @@
 //! What the tracer knows of the processes inside, and the events that it tells: no system calls here.
 //!
-//! Memory is bounded by the processes alive, their distinct (path, kind) pairs, and the distinct paths of the whole run; the last is
-//! bounded by the limit of events.
+//! Memory is bounded by the processes alive and by constants: what they did is told when it is much ([`HELD_MAX`]), and paths are
+//! forgotten when they are many ([`crate::trace::live::PATHS_MAX`]).
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::event::Event;
 use crate::outcome::{AccessKind, Denied, Exit, Network, Random};
+use crate::trace::live::{PATH_BYTES_MAX, PATHS_MAX};
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,9 @@ mod tests;
 const LOSSES_TOLD: usize = 16;
 /// A line longer than this counts as more than one event, so that the limit bounds bytes too.
 const EVENT_WEIGHT_BYTES: usize = 4096;
+
+/// How many distinct things that processes did are held back, to be counted, at most.
+const HELD_MAX: usize = 1 << 16;
 
 /// Where events go.
 pub(super) type Emit<'a> = dyn FnMut(&Event) -> usize + 'a;
@@ -50,6 +54,10 @@ struct Live {
 pub(super) struct Book {
     live: HashMap<i32, Live>,
     paths: HashMap<Box<str>, usize>,
+    path_bytes: usize,
+    next_path: usize,
+    /// Distinct things that live processes did and that were not told yet.
+    held: usize,
     processes: usize,
     weight: u64,
     lost: u64,
@@ -75,14 +83,23 @@ impl Book {
     }
 
     /// A process was forked.
-    pub(super) fn fork(&mut self, process: i32, parent: Option<i32>, pid: u32, step: usize, now_us: u64) {
+    pub(super) fn fork(
+        &mut self,
+        process: i32,
+        parent: Option<i32>,
+        pid: u32,
+        step: usize,
+        now_us: u64,
+        emit: &mut Emit<'_>,
+    ) {
         let parent = parent.and_then(|parent| self.live.get(&parent)).map(|live| live.id);
-        self.begin(process, Live::new(self.processes, pid, parent, None, step, now_us));
+        let id = self.processes;
+        self.weight += tell(Event::Fork { id, pid, parent, step, start_us: now_us }, emit);
+        self.begin(process, Live::new(id, pid, parent, None, step, now_us));
     }
 
     fn begin(&mut self, process: i32, live: Live) {
         self.processes += 1;
-        self.weight += 1;
         self.live.insert(process, live);
     }
 
@@ -100,7 +117,7 @@ impl Book {
         let exe = program.exe.clone();
         if let Some(live) = self.live.get_mut(&process) {
             live.executed = true;
-            self.weight += tell(live.event(program), emit);
+            self.weight += 1 + tell(live.event(program), emit);
         }
         self.access(process, exe, AccessKind::Execute, emit);
     }
@@ -113,19 +130,49 @@ impl Book {
         let id = self.intern(path, emit);
         if let Some(live) = self.live.get_mut(&process) {
             let count = live.accesses.entry((id, kind)).or_insert(0);
-            self.weight += u64::from(*count == 0);
+            let is_new = *count == 0;
             *count += 1;
+            self.hold(is_new);
         }
+        self.ease(emit);
+    }
+
+    /// Tells what is held back, if it is much.
+    pub(super) fn ease(&mut self, emit: &mut Emit<'_>) {
+        if self.held >= HELD_MAX {
+            self.tell_all(emit);
+        }
+    }
+
+    fn hold(&mut self, is_new: bool) {
+        self.weight += u64::from(is_new);
+        self.held += usize::from(is_new);
     }
 
     fn intern(&mut self, path: String, emit: &mut Emit<'_>) -> usize {
         if let Some(&id) = self.paths.get(path.as_str()) {
             return id;
         }
-        let id = self.paths.len();
+        if self.paths.len() >= PATHS_MAX || self.path_bytes + path.len() > PATH_BYTES_MAX {
+            self.tell_all(emit);
+            self.paths.clear();
+            self.path_bytes = 0;
+            self.weight += tell(Event::Forget, emit);
+        }
+        let id = self.next_path;
+        self.next_path += 1;
+        self.path_bytes += path.len();
         self.paths.insert(path.clone().into_boxed_str(), id);
         self.weight += tell(Event::Path { id, path }, emit);
         id
+    }
+
+    /// Tells what every live process did so far.
+    fn tell_all(&mut self, emit: &mut Emit<'_>) {
+        let mut live: Vec<&mut Live> = self.live.values_mut().collect();
+        live.sort_unstable_by_key(|live| live.id);
+        live.into_iter().for_each(|live| live.tell(emit));
+        self.held = 0;
     }
 
     /// The sandbox refused a call.
@@ -133,8 +180,9 @@ impl Book {
         match self.live.get_mut(&process) {
             Some(live) => {
                 let count = live.denied.entry(what).or_insert(0);
-                self.weight += u64::from(*count == 0);
+                let is_new = *count == 0;
                 *count += 1;
+                self.hold(is_new);
             }
             None => self.lose(format!("refusal of `{what}` to an unknown process")),
         }
@@ -145,8 +193,9 @@ impl Book {
         match self.live.get_mut(&process) {
             Some(live) => {
                 let count = live.network.entry((call.to_owned(), address, loopback, errno)).or_insert(0);
-                self.weight += u64::from(*count == 0);
+                let is_new = *count == 0;
                 *count += 1;
+                self.hold(is_new);
             }
             None => self.lose(format!("{call} of an unknown process to {address}")),
         }
@@ -157,8 +206,9 @@ impl Book {
         match self.live.get_mut(&process) {
             Some(live) => {
                 let count = live.drawn.entry((source, seeded)).or_insert(0);
-                self.weight += u64::from(*count == 0);
+                let is_new = *count == 0;
                 *count += 1;
+                self.hold(is_new);
             }
             None => self.lose(format!("randomness for an unknown process from {source}")),
         }
@@ -166,23 +216,10 @@ impl Book {
 
     /// A process ended: tells all that it did.
     pub(super) fn end(&mut self, process: i32, exit: Exit, usage: (u64, u64), now_us: u64, emit: &mut Emit<'_>) {
-        let Some(live) = self.live.remove(&process) else { return };
+        let Some(mut live) = self.live.remove(&process) else { return };
         let id = live.id;
-        if !live.executed {
-            self.weight += tell(live.event(Program::default()), emit);
-        }
-        for ((path, kind), count) in live.accesses {
-            tell(Event::Access { process: id, path, kind, count }, emit);
-        }
-        for (what, count) in live.denied {
-            tell(Event::Denied(Denied { process: id, what, count }), emit);
-        }
-        for ((call, address, loopback, errno), count) in live.network {
-            tell(Event::Network(Network { process: id, call, address, loopback, errno, count }), emit);
-        }
-        for ((source, seeded), count) in live.drawn {
-            tell(Event::Random(Random { process: id, source: source.to_owned(), seeded, count }), emit);
-        }
+        self.held = self.held.saturating_sub(live.held());
+        live.tell(emit);
         let duration_us = now_us.saturating_sub(live.start_us);
         let (cpu_us, rss_max_kib) = usage;
         self.weight += tell(Event::End { process: id, exit, duration_us, cpu_us, rss_max_kib }, emit);
@@ -202,6 +239,27 @@ impl Live {
     fn new(id: usize, pid: u32, parent: Option<usize>, replaces: Option<usize>, step: usize, start_us: u64) -> Self {
         let (accesses, denied, network, drawn) = Default::default();
         Self { id, pid, parent, replaces, step, executed: false, start_us, accesses, denied, network, drawn }
+    }
+
+    fn held(&self) -> usize {
+        self.accesses.len() + self.denied.len() + self.network.len() + self.drawn.len()
+    }
+
+    /// Tells what it did since the last time.
+    fn tell(&mut self, emit: &mut Emit<'_>) {
+        let id = self.id;
+        for ((path, kind), count) in std::mem::take(&mut self.accesses) {
+            tell(Event::Access { process: id, path, kind, count }, emit);
+        }
+        for (what, count) in std::mem::take(&mut self.denied) {
+            tell(Event::Denied(Denied { process: id, what, count }), emit);
+        }
+        for ((call, address, loopback, errno), count) in std::mem::take(&mut self.network) {
+            tell(Event::Network(Network { process: id, call, address, loopback, errno, count }), emit);
+        }
+        for ((source, seeded), count) in std::mem::take(&mut self.drawn) {
+            tell(Event::Random(Random { process: id, source: source.to_owned(), seeded, count }), emit);
+        }
     }
 
     fn event(&self, program: Program) -> Event {

@@ -251,7 +251,8 @@ impl<'a> Tracer<'a> {
         self.tasks.insert(child, Task { process, ..Task::default() });
         if process == child {
             let inside = place::inner_pid(child).unwrap_or(0);
-            self.book.fork(child, parent_process, inside, self.step, self.now_us());
+            let now = self.now_us();
+            self.book.fork(child, parent_process, inside, self.step, now, &mut |event| self.sink.emit(event));
             self.world.fork(child, parent_process);
         }
         if parent == Some(self.init) && self.first.is_none() {
@@ -335,9 +336,8 @@ impl<'a> Tracer<'a> {
         if self.started.elapsed() > Duration::from_millis(self.limits.wall_ms) {
             self.reach_limit(Limit::Wall);
         }
-        if self.book.weight() > self.limits.events {
-            self.reach_limit(Limit::Events);
-        }
+        self.book.ease(&mut |event| self.sink.emit(event));
+        self.watch_events();
         let memory: u64 = self.live_processes().into_iter().map(place::private_bytes).sum();
         if memory > self.limits.memory_bytes {
             self.reach_limit(Limit::Memory);

@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use sandbox::outcome::{AccessKind, CollectedKind, Limit};
+use sandbox::event::Event;
+use sandbox::outcome::{AccessKind, CollectedKind, Limit, Outcome};
 use sandbox::plan::{Collect, Mount};
 
-use crate::harness::{Bench, Test, assert_touched, step, touched};
+use crate::harness::{Bench, Test, assert_touched, events, step, touched};
 
 pub(crate) const TESTS: &[Test] = &[
     ("files_are_attributed", files_are_attributed),
@@ -201,14 +202,12 @@ fn collected_bytes_end() {
 fn trace_file() {
     let mut bench = Bench::new("trace", "cat a");
     let outcome = bench.pass();
-    let trace = fs::read_to_string(&bench.host.trace).expect("a trace");
-    let lines: Vec<sandbox::event::Event> =
-        trace.lines().map(|line| serde_json::from_str(line).expect("each line is an event")).collect();
-    let first = trace.lines().next().expect("a first line");
-    assert!(first.starts_with(r#"{"event":"start","format":"assay-trace","version":1,"level":"full""#), "{first}");
-    assert!(matches!(lines.last(), Some(sandbox::event::Event::Finished { lost: 0, .. })));
-    let processes = lines.iter().filter(|line| matches!(line, sandbox::event::Event::Process { .. })).count();
-    assert_eq!(processes, outcome.processes.len());
+    let events = events(&bench);
+    assert!(matches!(events[0], Event::Start { version: 2, level: sandbox::plan::Level::Full, .. }), "{:?}", events[0]);
+    assert!(matches!(events.last(), Some(Event::Finished { lost: 0, .. })));
+    let begun = |event: &&Event| matches!(event, Event::Fork { .. } | Event::Process { replaces: Some(_), .. });
+    assert_eq!(events.iter().filter(begun).count(), outcome.processes.len());
+    assert_eq!(Outcome::of(events, &bench.plan).expect("an outcome"), outcome, "what was kept is what was told");
     let read = touched(&outcome, AccessKind::Read);
     assert!(read.contains(&("cat".to_owned(), "/build/a".to_owned())));
 }

@@ -9,9 +9,12 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use sandbox::error::SandboxError;
+use sandbox::event::Event;
 use sandbox::outcome::{AccessKind, Outcome, Process, Stream};
 use sandbox::plan::{Host, Level, Limits, Mount, PLAN_VERSION, Plan, Step};
 use sandbox::tier::{Randomness, Tier};
+use sandbox::trace::Reader;
+use sandbox::trace::live::Live;
 
 /// When the sources were written, and where the logical clock begins: 2001-02-03 04:05:06.
 pub(crate) const EPOCH_UNIX_S: i64 = 981_173_106;
@@ -178,14 +181,15 @@ impl Bench {
     }
 
     pub(crate) fn try_run(&mut self) -> Result<Outcome, SandboxError> {
-        let (mut output, mut errors) = (Vec::new(), Vec::new());
-        let result = sandbox::run(&self.plan, &self.host, &mut |piece| match piece.stream {
+        let (mut output, mut errors, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        let mut on_event = |event: &mut Event, _: &Live| events.push(event.clone());
+        let result = sandbox::run(&self.plan, &self.host, &mut on_event, &mut |piece| match piece.stream {
             Stream::Stdout => output.extend_from_slice(piece.bytes),
             Stream::Stderr => errors.extend_from_slice(piece.bytes),
         });
         self.output = String::from_utf8_lossy(&output).into_owned();
         self.errors = String::from_utf8_lossy(&errors).into_owned();
-        result
+        result.and_then(|_| Outcome::of(events, &self.plan))
     }
 
     pub(crate) fn run(&mut self) -> Outcome {
@@ -201,6 +205,16 @@ impl Bench {
         assert!(outcome.passed(), "{steps:?} {limit:?} {absent:?}\n{}{}", self.output, self.errors);
         outcome
     }
+}
+
+/// The events of the trace that the last run left.
+pub(crate) fn events(bench: &Bench) -> Vec<Event> {
+    let mut reader = Reader::new(fs::File::open(&bench.host.trace).expect("a trace")).expect("its beginning");
+    let mut events = Vec::new();
+    while let Some(event) = reader.read().expect("each is an event") {
+        events.push(event);
+    }
+    events
 }
 
 fn mounts() -> Vec<Mount> {

@@ -141,7 +141,7 @@ fn output_is_streamed_and_logged() {
     let mut bench = Bench::new("output", "echo out; echo err >&2");
     bench.plan.steps.push(step("second", &["/bin/echo", "two"]));
     let mut pieces = Vec::new();
-    let outcome = sandbox::run(&bench.plan, &bench.host, &mut |piece| {
+    let outcome = sandbox::run(&bench.plan, &bench.host, &mut |_, _| {}, &mut |piece| {
         pieces.push((piece.step, piece.stream, String::from_utf8_lossy(piece.bytes).into_owned()));
     });
     assert!(outcome.expect("a run").passed());

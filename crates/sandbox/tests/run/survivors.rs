@@ -60,7 +60,7 @@ pub(crate) fn caller(arguments: &[String]) {
     bench.plan.steps[0].argv[2] = format!("/tools/hostile daemon; echo {name}; exec /tools/hostile wait {name}");
     (bench.host.minimum, bench.host.ceiling) = (level, level);
     let mut text = String::new();
-    let result = sandbox::run(&bench.plan, &bench.host, &mut |piece| {
+    let result = sandbox::run(&bench.plan, &bench.host, &mut |_, _| {}, &mut |piece| {
         text.push_str(&String::from_utf8_lossy(piece.bytes));
         if text.contains(name.as_str()) {
             println!("waiting {} {}", bench.place.display(), std::process::id());

@@ -11,10 +11,11 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use sandbox::error::SandboxError;
+use sandbox::event::Event;
 use sandbox::plan::{Level, Mount};
 use sandbox::tier::{Randomness, Tier};
 
-use crate::harness::{AS_USER, Bench, EPOCH_UNIX_S, Test, is_root, process, step};
+use crate::harness::{AS_USER, Bench, EPOCH_UNIX_S, Test, events, is_root, process, step};
 
 pub(crate) const TESTS: &[Test] = &[
     ("leaks_close", leaks_close),
@@ -494,8 +495,8 @@ fn randomness_is_reported() {
         assert_eq!(of("/true", "/dev/urandom"), None);
         assert!(outcome.random.iter().all(|one| one.seeded == is_seeded), "{:?}", outcome.random);
         assert_eq!(outcome.steps[0].randomness, randomness);
-        let trace = fs::read_to_string(&bench.host.trace).expect("a trace");
-        assert!(trace.contains(&format!(r#""source":"/dev/urandom","seeded":{is_seeded},"count":1"#)), "{trace}");
+        let is_told = |event: &Event| matches!(event, Event::Random(one) if (one.source.as_str(), one.seeded, one.count) == ("/dev/urandom", is_seeded, 1));
+        assert!(events(&bench).iter().any(is_told));
     }
 }
 
