@@ -43,12 +43,11 @@ class Project:
 
     def steps_cpu_s(self, trace):
         """CPU seconds of a run's steps: those of each step's first process, with all that it waited for."""
-        value = trace.removeprefix("sha256:")
-        path = Path(self.variables["ASSAY_HOME"]) / "data/blobs/sha256" / value[:2] / value[2:]
+        printed = run([self.bench.assay, "trace", trace], self.directory, self.variables, self.bench.log)
         first, cpu_us = set(), 0
-        for line in path.read_text().splitlines():
+        for line in printed.stdout.splitlines():
             event = json.loads(line)
-            if event["event"] == "process" and event["parent"] is None:
+            if event["event"] in ("fork", "process") and event["parent"] is None:
                 first.add(event["id"])
             elif event["event"] == "end" and event["process"] in first:
                 cpu_us += event["cpu_us"]

@@ -78,6 +78,8 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "test-report", seeds: test_reports, run: test_report },
     Target { name: "trace", seeds: traces, run: trace },
     Target { name: "provenance", seeds: lock_files::provenance_seeds, run: lock_files::provenance },
+    Target { name: "trace-file", seeds: trace_files, run: trace_file },
+    Target { name: "trace-records", seeds: trace_records, run: trace_records_law },
 ];
 
 const ORIGIN: &str = "example.org/log";
@@ -787,4 +789,77 @@ fn trace(bytes: &[u8]) {
         let printed = serde_json::to_vec(&event).expect("an event is representable in JSON");
         assert_eq!(serde_json::from_slice::<sandbox::event::Event>(&printed).expect("what is printed is read"), event);
     }
+}
+
+fn trace_events() -> Vec<sandbox::event::Event> {
+    let lines = r#"{"event":"start","format":"assay-trace","version":2,"level":"full","refused":[],"landlock":null,"root":null}
+{"event":"fork","id":0,"pid":2,"parent":null,"step":0,"start_us":1}
+{"event":"process","id":0,"pid":2,"parent":null,"replaces":null,"step":0,"executed":true,"exe":"/usr/bin/dash","argv":["sh"],"cwd":"/build","variables":{"A":"b"},"start_us":1}
+{"event":"path","id":0,"path":"/usr/bin/dash"}
+{"event":"path","id":1,"path":"/usr/lib/libc.so.6"}
+{"event":"access","process":0,"path":0,"kind":"execute","count":1}
+{"event":"access","process":0,"path":1,"kind":"read","count":9}
+{"event":"forget"}
+{"event":"random","process":0,"source":"getrandom","seeded":false,"count":1}
+{"event":"end","process":0,"exit":{"code":0},"duration_us":22,"cpu_us":16,"rss_max_kib":18}
+{"event":"finished","lost":0,"losses":[],"duration_us":24}"#;
+    lines.lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
+}
+
+fn written(events: &[sandbox::event::Event]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = sandbox::trace::Writer::new(&mut bytes).expect("memory takes all");
+    events.iter().for_each(|event| writer.write(event).expect("memory takes all"));
+    writer.finish().expect("memory takes all");
+    bytes
+}
+
+fn trace_files() -> Vec<Vec<u8>> {
+    let lines: Vec<Vec<u8>> = traces();
+    vec![written(&trace_events()), [&lines[0][..], b"\n", &lines[3][..], b"\n"].concat()]
+}
+
+/// What is read of a file, as far as it goes; and whether it was whole.
+fn read_trace(bytes: &[u8]) -> (Vec<sandbox::event::Event>, bool) {
+    let mut events = Vec::new();
+    let Ok(mut reader) = sandbox::trace::Reader::new(bytes) else { return (events, false) };
+    loop {
+        match reader.read() {
+            Ok(Some(event)) => events.push(event),
+            Ok(None) => return (events, true),
+            Err(_) => return (events, false),
+        }
+    }
+}
+
+/// A whole trace of this version, written again, reads as the same.
+fn trace_file(bytes: &[u8]) {
+    let (events, is_whole) = read_trace(bytes);
+    if is_whole && !bytes.starts_with(b"{") {
+        assert_eq!(read_trace(&written(&events)), (events, true));
+    }
+}
+
+fn encoded(events: &[sandbox::event::Event]) -> Vec<u8> {
+    let (mut encoder, mut bytes) = (sandbox::trace::codec::Encoder::default(), Vec::new());
+    events.iter().for_each(|event| encoder.write(event, &mut bytes));
+    bytes
+}
+
+fn decoded(mut bytes: &[u8]) -> Vec<sandbox::event::Event> {
+    let (mut decoder, mut events) = (sandbox::trace::codec::Decoder::default(), Vec::new());
+    while let Ok(Some(event)) = decoder.read(&mut bytes) {
+        events.push(event);
+    }
+    events
+}
+
+fn trace_records() -> Vec<Vec<u8>> {
+    vec![encoded(&trace_events())]
+}
+
+/// What was read of records, written again, reads as the same.
+fn trace_records_law(bytes: &[u8]) {
+    let events = decoded(bytes);
+    assert_eq!(decoded(&encoded(&events)), events);
 }

@@ -65,6 +65,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Env(commands::env::Command),
     Why(commands::why::Args),
+    Sbom(commands::sbom::Args),
+    Trace(commands::trace::Args),
     Where(commands::where_::Args),
     Serve(commands::serve::Args),
     #[command(subcommand)]

@@ -15,6 +15,7 @@ use crate::predicate::publication::Publication;
 use crate::predicate::reference::Reference;
 use crate::predicate::revocation::Revocation;
 use crate::predicate::run::Run;
+use crate::predicate::sbom::Sbom;
 use crate::predicate::tag::Tag;
 use crate::predicate::{self, Predicate, VERSION};
 
@@ -47,6 +48,8 @@ pub enum Claim {
     Policy(PolicyText),
     /// No further certificates for somebody.
     Revocation(Revocation),
+    /// What a build read of what was pinned.
+    Sbom(Box<Sbom>),
     /// A statement that assay neither writes nor judges.
     Other,
 }
@@ -128,6 +131,7 @@ impl Claim {
             Some(Predicate::Publication) => Claim::Publication(predicate::publication::parse(statement)?),
             Some(Predicate::Tag) => Claim::Tag(predicate::tag::parse(statement)?),
             Some(Predicate::Grant) => Claim::Grant(predicate::grant::parse(statement)?),
+            Some(Predicate::Sbom) => Claim::Sbom(Box::new(predicate::sbom::parse(statement)?)),
             Some(Predicate::Policy) => Claim::Policy(predicate::policy::parse(statement)?),
             Some(Predicate::Revocation) => Claim::Revocation(predicate::revocation::parse(statement)?),
         })
@@ -149,6 +153,7 @@ impl Claim {
             Claim::Grant(_) => Predicate::Grant,
             Claim::Policy(_) => Predicate::Policy,
             Claim::Revocation(_) => Predicate::Revocation,
+            Claim::Sbom(_) => Predicate::Sbom,
             Claim::Other => return None,
         })
     }

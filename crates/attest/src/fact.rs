@@ -122,6 +122,12 @@ pub fn facts(attestation: &Attestation) -> Fact {
         Claim::Grant(grant) => facts.grant(grant),
         Claim::Policy(policy) => facts.policy(policy),
         Claim::Revocation(revocation) => facts.revocation(revocation),
+        Claim::Sbom(sbom) => {
+            let (read, all) = sbom.locked();
+            let label = format!("{}: {read} of {all} locked packages read", sbom.project);
+            facts.this(Kind::Statement, label, Some(sbom.at));
+            facts.about_subjects();
+        }
         Claim::Other => {
             facts.this(Kind::Statement, facts.statement.predicate_type.clone(), None);
             facts.about_subjects();

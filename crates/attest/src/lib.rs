@@ -38,6 +38,7 @@ pub use predicate::recipe::statement as recipe;
 pub use predicate::reference::statement as reference;
 pub use predicate::revocation::statement as revocation;
 pub use predicate::run::statement as run;
+pub use predicate::sbom::statement as sbom;
 pub use predicate::tag::statement as tag;
 pub use predicate::test::statement as test;
 pub use predicate::verdict::statement as verdict;

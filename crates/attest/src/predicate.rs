@@ -24,6 +24,8 @@ pub mod revocation;
 
 pub mod run;
 
+pub mod sbom;
+
 pub mod tag;
 
 pub mod test;
@@ -68,6 +70,9 @@ pub const POLICY: &str = "https://assay.dev/policy/v1";
 /// `predicateType` of the end of an identity's certificates.
 pub const REVOCATION: &str = "https://assay.dev/revocation/v1";
 
+/// `predicateType` of a bill of materials: CycloneDX.
+pub const SBOM: &str = wire::cyclonedx::PREDICATE_TYPE;
+
 /// The one field that holds what a standard's predicate has no field for.
 pub const EXTENSION: &str = "assay";
 
@@ -109,6 +114,8 @@ pub enum Predicate {
     Policy,
     /// No further certificates for somebody.
     Revocation,
+    /// What a build read of what was pinned.
+    Sbom,
 }
 
 /// One row of [`TABLE`].
@@ -125,7 +132,7 @@ pub struct Row {
 }
 
 /// All predicates: name, type, and who may state it.
-pub const TABLE: [Row; 13] = [
+pub const TABLE: [Row; 14] = [
     row(Predicate::Recipe, "recipe", RECIPE, Role::Builder),
     row(Predicate::Run, "run", RUN, Role::Builder),
     row(Predicate::Rebuilt, "rebuilt", REBUILT, Role::Builder),
@@ -139,6 +146,7 @@ pub const TABLE: [Row; 13] = [
     row(Predicate::Grant, "grant", GRANT, Role::Admin),
     row(Predicate::Policy, "policy", POLICY, Role::Admin),
     row(Predicate::Revocation, "revocation", REVOCATION, Role::Admin),
+    row(Predicate::Sbom, "sbom", SBOM, Role::Builder),
 ];
 
 const fn row(predicate: Predicate, name: &'static str, uri: &'static str, role: Role) -> Row {
@@ -173,17 +181,24 @@ impl Predicate {
 
     /// Returns what a statement is; `None` for what assay neither writes nor judges.
     ///
-    /// Provenance of another build type, and test results and summaries without our extension field, are somebody
-    /// else's: stored and shown, never evidence.
+    /// Provenance of another build type, test results and summaries without our extension field, and bills of materials
+    /// without our properties, are somebody else's: stored and shown, never evidence.
     pub fn of(statement: &Statement) -> Option<Predicate> {
         let found = TABLE.iter().find(|row| row.uri == statement.predicate_type)?.predicate;
         let ours = match found {
             Predicate::Run => statement.predicate.pointer("/buildDefinition/buildType") == Some(&BUILD_TYPE.into()),
+            Predicate::Sbom => is_observed(&statement.predicate),
             Predicate::Test | Predicate::Verdict => statement.predicate.get(EXTENSION).is_some(),
             _ => true,
         };
         ours.then_some(found)
     }
+}
+
+/// Whether a bill of materials is one of ours: it has a property that says so.
+fn is_observed(bom: &Value) -> bool {
+    let properties = bom.pointer("/metadata/properties").and_then(Value::as_array);
+    properties.is_some_and(|all| all.iter().any(|one| one["name"] == sbom::VERSION_PROPERTY))
 }
 
 /// Reads a predicate of ours, or our extension field of another: one that carries our version.

@@ -176,6 +176,7 @@ fn components() -> Vec<Component> {
         version: input.version,
         purl: input.purl,
         digest: input.digest,
+        is_file: input.kind == InputKind::Dependency,
         ecosystem: (input.kind == InputKind::Dependency).then(|| "cargo".to_owned()),
         used: used(input.kind),
     };
@@ -354,5 +355,6 @@ pub fn statement(predicate: Predicate) -> Statement {
         Predicate::Grant => crate::grant(&grant()),
         Predicate::Policy => crate::policy(&policy()),
         Predicate::Revocation => crate::revocation(&revocation()),
+        Predicate::Sbom => crate::sbom(&record(), &run_payload()),
     }
 }

@@ -318,7 +318,7 @@ fn components(parts: &[Part]) -> Vec<Component> {
         let key = (component.kind, &component.name, &component.version, component.digest);
         match places.entry(key) {
             Entry::Occupied(place) => {
-                let known = &mut all[*place.get()];
+                let known: &mut Component = &mut all[*place.get()];
                 known.used = either(known.used, component.used);
             }
             Entry::Vacant(place) => {

@@ -185,6 +185,8 @@ pub struct Component {
     pub purl: String,
     /// What pins it.
     pub digest: Digest,
+    /// Whether `digest` is that of the file which it is distributed as; if not, it is that of a tree.
+    pub is_file: bool,
     /// The lock file's ecosystem (`cargo`), for a dependency that a lock file names.
     pub ecosystem: Option<String>,
     /// What was seen of it.

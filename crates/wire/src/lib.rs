@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod base64;
+pub mod cyclonedx;
+
 pub mod digest;
 pub mod jcs;
 pub mod pem;

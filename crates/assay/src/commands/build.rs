@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use attest::predicate::sbom::Sbom;
 use attest::{Attestation, Claim};
 use build::compare;
 use build::normalise;
@@ -166,11 +167,14 @@ fn former(session: &Session<'_>, subject: &Subject<'_>, plan: &Digest, minimum: 
         if let Some(run) = run {
             let run_payload = *run.statement().payload();
             let recipe = claim.clone();
+            let mut of_run = of_run(&run);
+            of_run["sbom"] =
+                verdicts::sbom_of(session, &recipe.outputs, &run_payload)?.as_ref().map(verdicts::counted).into();
             return Ok(Some(Built {
                 recipe,
                 recipe_payload: payload,
                 run_payload,
-                run: of_run(&run),
+                run: of_run,
                 cached: true,
                 rehashed: None,
                 rebuilt: None,
@@ -205,10 +209,15 @@ fn state(session: &mut Session<'_>, subject: &Subject<'_>, minimum: Level) -> Re
     // The recipe of a second build is the same statement; it is logged once.
     let known = session.by_payload(&recipe_payload)?.attestations;
     let known = known.iter().any(|attestation| attestation.statement().identity() == key.identity());
-    let statements = if known { vec![run] } else { vec![recipe, run] };
+    let run_payload = Digest::of(&run.to_json());
+    let sbom = attest::sbom(&record, &run_payload);
+    let statements = if known { vec![run, sbom] } else { vec![recipe, run, sbom] };
     let payloads = session.record(key, &statements)?;
-    let run_payload = *payloads.last().ok_or_else(|| Failure::new("log", "the log acknowledged no statement"))?;
+    if !payloads.contains(&run_payload) {
+        return Err(Failure::new("log", "the log did not acknowledge the run"));
+    }
     let mut run = of_record(&record);
+    run["sbom"] = verdicts::counted(&Sbom::of(&record, &run_payload));
     let of_file = |(path, report): &(String, normalise::Report)| normalising::json_of(path, report);
     run["normalised"] = normalised.iter().map(of_file).collect();
     Ok(Built { recipe: record.recipe, recipe_payload, run_payload, run, cached: false, rehashed: None, rebuilt: None })
@@ -336,6 +345,7 @@ impl Built {
             let (what, argv) = (denied["what"].as_str().unwrap_or(""), denied["argv"].as_str().unwrap_or(""));
             out.push(format!("  refused to `{}`: {what}", argv.chars().take(200).collect::<String>()));
         }
+        out.extend(verdicts::counted_text(&self.run["sbom"]));
         out.extend(verdicts::text(&self.run["verdicts"]));
         for file in self.run["normalised"].as_array().into_iter().flatten() {
             out.push(format!("normalised {}", normalising::summary_of(file)));

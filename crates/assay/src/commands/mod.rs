@@ -17,9 +17,11 @@ pub(crate) mod push;
 pub(crate) mod quickstart;
 pub(crate) mod reference;
 pub(crate) mod rollback;
+pub(crate) mod sbom;
 pub(crate) mod serve;
 pub(crate) mod sigstore;
 pub(crate) mod test;
+pub(crate) mod trace;
 pub(crate) mod verify;
 pub(crate) mod where_;
 pub(crate) mod why;
@@ -57,6 +59,8 @@ fn dispatch(command: Command, context: &mut Context) -> Result<Report> {
         Command::Rollback(args) => rollback::run(&args, context),
         Command::Env(command) => env::run(&command, context),
         Command::Why(args) => why::run(&args, context),
+        Command::Sbom(args) => sbom::run(&args, context),
+        Command::Trace(args) => trace::run(&args, context),
         Command::Where(args) => where_::run(&args, context),
         Command::Serve(args) => serve::run(&args, context),
         Command::Witness(command) => witness::run(&command, context),

@@ -8,6 +8,7 @@ use crate::release::digest_of;
 use crate::report::Report;
 use crate::resolve::resolve;
 use crate::session::Session;
+use crate::verdicts;
 use crate::walk;
 
 /// Walk back from what runs to the commit, the people, the inputs and the rules it came from
@@ -27,7 +28,8 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let session = Session::open(context)?;
     let start = start(&session, &args.what)?;
-    let report = walk::report(&session, start, Direction::Back, args.all)?;
+    let mut report = walk::report(&session, start, Direction::Back, args.all)?;
+    verdicts::add(&session, &mut report)?;
     session.close()?;
     Ok(report)
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::evidence::bill_of_materials;
 use crate::place::{Place, free_port, git, ran};
 
 /// A copy of the example, described, with a free port, pinned and committed.
@@ -55,6 +56,7 @@ fn a_commit_travels_to_production_and_back() {
     assert_eq!((&built["complete"], &built["cached"], &built["undeclared"]), (&json!(true), &json!(false), &json!([])));
     let digest = built["artifacts"][0]["digest"].as_str().expect("a digest").to_owned();
     assert_eq!(built["artifacts"][0]["name"], "greeter");
+    bill_of_materials(&place, &project, &built);
     let cached = place.json(&project, 0, &["build"]);
     assert_eq!((&cached["cached"], &cached["recipe"], &cached["run"]), (&json!(true), &built["recipe"], &built["run"]));
 

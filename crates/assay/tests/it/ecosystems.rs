@@ -49,6 +49,11 @@ fn rebuilt(place: &Place, project: &Path) -> Value {
     built
 }
 
+/// How many packages of lock files a build read, and of how many.
+fn locked(built: &Value) -> (&Value, &Value) {
+    (&built["sbom"]["locked_read"], &built["sbom"]["locked"])
+}
+
 /// The bytes of the artifact of a name.
 fn artifact(place: &Place, project: &Path, name: &str) -> Vec<u8> {
     let out = place.work().join("out");
@@ -173,6 +178,7 @@ fn node_with_npm() {
     place.json(&project, 0, &["check"]);
     commit(&project);
     let built = locked_and_built_twice(&place, &project);
+    assert_eq!(locked(&built), (&json!(1), &json!(1)));
     assert!(!project.join("src/routes.js").exists(), "no script of the project ran outside of the sandbox");
     assert_eq!(built["artifacts"][0]["name"], "pages.tar");
     assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
@@ -306,6 +312,8 @@ fn python_with_hashes() {
     place.json(&project, 0, &["check"]);
     commit(&project);
     let built = locked_and_built_twice(&place, &project);
+    // The wheel is for the test alone; the build leaves it where it is.
+    assert_eq!(locked(&built), (&json!(0), &json!(1)));
     assert_eq!((&built["complete"], &built["artifacts"][0]["name"]), (&json!(true), &json!("almanac.whl")));
     assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
     let lock = fs::read_to_string(project.join("assay.lock")).expect("assay.lock");
@@ -462,6 +470,7 @@ fn go_with_modules_of_a_proxy() {
     lock().exits(0);
     drop(upstream);
     let built = locked_and_built_twice(&place, &project);
+    assert_eq!(locked(&built), (&json!(1), &json!(1)));
     assert_eq!(built["artifacts"][0]["name"], "ferry");
     assert_eq!(place.json(&project, 0, &["test"])["result"], "pass");
     let program = artifact(&place, &project, "ferry");

@@ -48,3 +48,5 @@ mod bases;
 mod stages;
 
 mod dockerfiles;
+
+mod evidence;

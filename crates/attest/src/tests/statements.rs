@@ -10,6 +10,7 @@ use wire::in_toto::{ResourceDescriptor, Statement};
 use super::{Random, all};
 use crate::claim::{Claim, ClaimError};
 use crate::predicate::run::Run;
+use crate::predicate::sbom::Sbom;
 use crate::predicate::tag::Change;
 use crate::predicate::{LIST_MAX, Part, Predicate, TABLE, TEXT_MAX, is_about};
 use crate::sample;
@@ -34,6 +35,7 @@ fn every_noun_goes_there_and_back() {
         Predicate::Grant => Claim::Grant(sample::grant()),
         Predicate::Policy => Claim::Policy(sample::policy()),
         Predicate::Revocation => Claim::Revocation(sample::revocation()),
+        Predicate::Sbom => Claim::Sbom(Box::new(Sbom::of(&sample::record(), &sample::run_payload()))),
     };
     for predicate in all() {
         let statement = sample::statement(predicate);
@@ -204,6 +206,13 @@ fn no_statement_claims_more_than_level_1() {
 fn other_versions_are_refused_by_name() {
     for predicate in all() {
         let mut statement = sample::statement(predicate);
+        if predicate == Predicate::Sbom {
+            // CycloneDX's `version` counts corrections of a document.
+            statement.predicate["metadata"]["properties"][0]["value"] = json!("2");
+            let error = Claim::parse(&statement).expect_err("version 2 is not known").to_string();
+            assert_eq!(error, "sbom statement has version 2; this assay reads version 1");
+            continue;
+        }
         let holder = match predicate {
             Predicate::Run | Predicate::Test | Predicate::Verdict => &mut statement.predicate["assay"],
             _ => &mut statement.predicate,
@@ -225,13 +234,16 @@ fn what_others_state_is_no_claim_of_ours() {
         statement.predicate.as_object_mut().expect("an object").remove("assay");
         assert_eq!(claim(&statement), Claim::Other);
     }
+    let mut sbom = sample::statement(Predicate::Sbom);
+    sbom.predicate["metadata"]["properties"] = json!([]);
+    assert_eq!(claim(&sbom), Claim::Other);
     let sbom = Statement::new(provenance.subject, "https://spdx.dev/Document/v2.3", Value::Null);
     assert_eq!(claim(&sbom), Claim::Other);
 }
 
 #[test]
 fn subjects_must_be_what_the_predicate_names() {
-    let unbound = [Predicate::Run, Predicate::Rebuilt, Predicate::Test, Predicate::Verdict];
+    let unbound = [Predicate::Run, Predicate::Rebuilt, Predicate::Test, Predicate::Verdict, Predicate::Sbom];
     for predicate in all().filter(|predicate| !unbound.contains(predicate)) {
         let mut statement = sample::statement(predicate);
         statement.subject[0] = ResourceDescriptor::named("greeter", &sample::digest("another"));

@@ -15,7 +15,7 @@ use wire::digest::Digest;
 
 use crate::ecosystem::{Ecosystem, ProjectFile};
 use crate::inputs::{Inputs, InputsError, manifest};
-use crate::lock::Lock;
+use crate::lock::{DependencyKind, Lock};
 use crate::plan::{TOOLCHAINS, WORKSPACE};
 
 /// Everything that a lock pins, read once for a build.
@@ -91,6 +91,7 @@ impl Inventory {
             version: version.to_owned(),
             purl: purl.to_owned(),
             digest,
+            is_file: false,
             ecosystem: ecosystem.map(|ecosystem| ecosystem.name().to_owned()),
             used: Used::Never,
         });
@@ -119,6 +120,7 @@ impl Inventory {
         for fetched in lock.dependencies.iter().filter(|dependency| dependency.ecosystem.is_none()) {
             let (name, purl) = (&fetched.name, &fetched.purl);
             let at = self.add(InputKind::Dependency, name, &fetched.version, purl, fetched.digest, None);
+            self.components[at].is_file = true;
             self.places.push((name.clone(), at));
         }
     }
@@ -135,6 +137,7 @@ impl Inventory {
             let kind = InputKind::Dependency;
             let at = self.add(kind, &one.name, version, &one.purl, one.digest, Some(ecosystem));
             self.components[at].used = Used::Unknown;
+            self.components[at].is_file = one.kind != DependencyKind::Git;
             found.insert((ecosystem, &one.name, &one.version), at);
         }
         for file in files {

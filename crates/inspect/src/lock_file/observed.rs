@@ -15,7 +15,8 @@
 //! ```
 //!
 //! A path that shows a name and no version belongs to each locked version of it, so it settles none if there are
-//! several. To read a description (a `go.mod` in Go's cache, a POM) is to choose, not to use.
+//! several. To read a description (a `go.mod` in Go's cache, a POM, the `Cargo.toml` and the checksums that cargo reads of
+//! every crate of a directory, a `package.json`) is to choose, not to use.
 
 mod java;
 mod javascript;
@@ -200,12 +201,16 @@ impl<'a> Owners<'a> {
                 _ => Owner::OneOf(all),
             };
         }
-        match after(path, "vendor/").and_then(|rest| rest.split_once('/')) {
+        // The first one: a crate may have such a directory of its own.
+        match first_after(path, "vendor/").and_then(|rest| rest.split_once('/')) {
             // `cargo vendor` leaves the version out where there is one only.
-            Some((directory, _)) => match (known(directory), self.named(directory)) {
-                (Owner::Unlocked(_), named) => named,
-                (found, _) => found,
-            },
+            Some((directory, inside)) => {
+                let owner = match (known(directory), self.named(directory)) {
+                    (Owner::Unlocked(_), named) => named,
+                    (found, _) => found,
+                };
+                described(owner, ["Cargo.toml", ".cargo-checksum.json"].contains(&inside))
+            }
             None => Owner::None,
         }
     }
@@ -264,6 +269,23 @@ fn key(kind: Kind, name: &str) -> String {
         Kind::Go => escaped(name),
         _ => name.to_owned(),
     }
+}
+
+/// What a package manager reads to choose is no use of the package.
+fn described(owner: Owner, is_description: bool) -> Owner {
+    match owner {
+        Owner::Package(position) if is_description => Owner::Description(position),
+        // It says nothing about which of them was used.
+        Owner::OneOf(_) if is_description => Owner::None,
+        other => other,
+    }
+}
+
+/// Returns what follows a directory in a path, from its first occurrence.
+fn first_after<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
+    let mut places = path.match_indices(directory).map(|(at, _)| at);
+    let at = places.find(|&at| at == 0 || path.as_bytes()[at - 1] == b'/')?;
+    Some(&path[at + directory.len()..])
 }
 
 /// Returns what follows a directory in a path, from its last occurrence.

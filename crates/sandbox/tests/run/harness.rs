@@ -281,7 +281,11 @@ pub(crate) fn tools() -> &'static Path {
     TOOLS.get_or_init(|| {
         let place = base().join("tools");
         fs::create_dir_all(&place).expect("a directory for tools");
-        let sources = [("hostile", include_str!("hostile.c")), ("leaks", include_str!("leaks.c"))];
+        let sources = [
+            ("hostile", include_str!("hostile.c")),
+            ("leaks", include_str!("leaks.c")),
+            ("evidence", include_str!("evidence.c")),
+        ];
         let kinds = [("", &["-pthread"][..]), ("-static", &["-pthread", "-static"])];
         for ((name, text), (ending, flags)) in sources.into_iter().flat_map(|one| kinds.map(|kind| (one, kind))) {
             let source = place.join(format!("{name}.c"));

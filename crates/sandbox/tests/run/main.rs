@@ -2,10 +2,11 @@
 //!
 //! A harness of its own, because this program is also the supervisor (`__supervise`) and some of the hostile programs. Started by
 //! root it runs every test as root, then starts a copy of itself as user 65534 and runs them all again; started by a user it runs the user's
-//! half and says so. Arguments: words that a test's name must hold; `--measure` and `--tiers` run the measurements instead.
+//! half and says so. Arguments: words that a test's name must hold; `--measure`, `--tiers` and `--scale` run the measurements instead.
 
 #![allow(clippy::print_stdout, reason = "a test harness speaks on standard output")]
 
+mod evidence;
 mod files;
 mod harness;
 mod isolation;
@@ -25,6 +26,7 @@ fn main() {
         Some("__caller") => survivors::caller(&arguments[1..]),
         Some("__probe") => levels::print_probe(),
         Some("--measure") => measure::measure(),
+        Some("--scale") => evidence::scale(&arguments[1..]),
         Some("--tiers") => measure::race_tiers(&arguments[1..]),
         _ => std::process::exit(harness::run_all(&arguments, &tests())),
     }
@@ -32,6 +34,7 @@ fn main() {
 
 fn tests() -> Vec<harness::Test> {
     [
+        evidence::TESTS,
         processes::TESTS,
         files::TESTS,
         network::TESTS,

@@ -182,6 +182,7 @@ fn marks(claim: &Claim) -> Vec<Mark> {
                 if test.passed() { mark("passed", "good") } else { mark("failed", "bad") },
             ]
         }
+        Claim::Sbom(sbom) => vec![mark(format!("{} of {} read", sbom.locked().0, sbom.locked().1), "")],
         Claim::Verdict(verdict) => {
             let place = verdict.environment.iter().map(|environment| mark(environment.clone(), ""));
             place.chain([mark(verdict.result.name(), outcome_state(verdict.result))]).collect()

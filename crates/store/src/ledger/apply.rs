@@ -99,7 +99,12 @@ async fn apply_statement(connection: &mut SqliteConnection, log: i64, statement:
         Claim::Tag(tag) => rows.tag(tag).await,
         Claim::Grant(grant) => rows.grant(grant).await,
         Claim::Policy(policy) => rows.policy(policy).await,
-        Claim::Rebuilt(_) | Claim::Test(_) | Claim::Reference(_) | Claim::Revocation(_) | Claim::Other => Ok(()),
+        Claim::Rebuilt(_)
+        | Claim::Test(_)
+        | Claim::Reference(_)
+        | Claim::Revocation(_)
+        | Claim::Sbom(_)
+        | Claim::Other => Ok(()),
     }
 }
 

@@ -10,7 +10,11 @@ impl Owners<'_> {
             (Some(position), Some(name)) => {
                 let place = self.lock.packages[position].installed.as_deref().unwrap_or_default();
                 let inner = path.rfind("node_modules/").map_or(0, |at| at + "node_modules/".len());
-                if place.len() == inner + name.len() { Owner::Package(position) } else { Owner::Unlocked(name) }
+                let is_description = path.get(inner + name.len()..) == Some("/package.json");
+                match place.len() == inner + name.len() {
+                    true => super::described(Owner::Package(position), is_description),
+                    false => Owner::Unlocked(name),
+                }
             }
             (None, Some(name)) => Owner::Unlocked(name),
             (None, None) => Owner::None,

@@ -28,6 +28,7 @@ fn npm_has_places() {
         &owners,
         &[
             ("/work/app/node_modules/debug/src/index.js", "debug@4.3.4"),
+            ("/work/app/node_modules/debug/package.json", "description of debug@4.3.4"),
             ("/work/app/node_modules/debug/node_modules/ms/index.js", "ms@2.1.2"),
             ("/work/app/node_modules/debug/node_modules/other/index.js", "!other"),
             ("/work/app/node_modules/debug/node_modules/debug/index.js", "!debug"),
