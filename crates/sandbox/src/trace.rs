@@ -163,8 +163,18 @@ pub struct Reader<R> {
 }
 
 enum Source<R> {
-    Blocks { input: BufReader<R>, hasher: Hasher, decoder: Decoder, raw: Vec<u8>, at: usize, is_complete: bool },
-    Lines { input: BufReader<R>, line: Vec<u8> },
+    Blocks {
+        input: BufReader<R>,
+        hasher: Box<Hasher>,
+        decoder: Box<Decoder>,
+        raw: Vec<u8>,
+        at: usize,
+        is_complete: bool,
+    },
+    Lines {
+        input: BufReader<R>,
+        line: Vec<u8>,
+    },
 }
 
 impl<R: Read> Reader<R> {
@@ -185,9 +195,9 @@ impl<R: Read> Reader<R> {
             Some(version) if version != TRACE_VERSION => return Err(TraceError::Version(version)),
             _ => return Err(TraceError::Format),
         }
-        let mut hasher = Hasher::new(Algorithm::Sha256);
+        let mut hasher = Box::new(Hasher::new(Algorithm::Sha256));
         hasher.update(&first);
-        let (decoder, raw) = (Decoder::default(), Vec::new());
+        let (decoder, raw) = (Box::<Decoder>::default(), Vec::new());
         let source = Source::Blocks { input, hasher, decoder, raw, at: 0, is_complete: false };
         Ok(Self { source, live: Live::default(), ending: None, events: 0, is_finished: false })
     }
