@@ -182,7 +182,7 @@ fn records_of_stages_make_one_of_the_build() {
     assert_eq!(all.level, "no-proc", "the weakest");
     assert_eq!(all.completeness.reasons, ["stage `check`: 1 file was read"]);
     assert!(!all.completeness.complete);
-    assert_eq!(all.processes.len(), 3 * own.processes.len());
+    assert_eq!(all.processes, 3 * own.processes);
     assert_eq!(all.duration_ms, 3 * own.duration_ms);
     let names: Vec<&str> = all.recipe.outputs.iter().map(|output| output.name.as_str()).collect();
     assert_eq!(names, ["greeter", "archive"], "in the order of the specification");
@@ -190,4 +190,31 @@ fn records_of_stages_make_one_of_the_build() {
     let logs: Vec<_> = all.stages.iter().map(|stage| stage.log).collect();
     assert_eq!(logs, ["compile", "check", "package"].map(digest));
     assert_eq!(join(Whole::new(&spec, &lock, &source(), Vec::new()), Vec::new()), None);
+}
+
+/// What one stage never opened and another read is read; where a stage can't tell, nobody can.
+#[test]
+fn components_of_stages_are_told_once() {
+    let (spec, lock) = (spec(), lock());
+    let mut own: Record = crate::record::tests::sample();
+    let component = own.components.first().expect("something is pinned").clone();
+    let rows = [
+        ([Used::Never, Used::Read, Used::Unknown], Used::Read),
+        ([Used::Never, Used::Described, Used::Never], Used::Described),
+        ([Used::Described, Used::Unknown, Used::Never], Used::Unknown),
+        ([Used::Never, Used::Never, Used::Never], Used::Never),
+    ];
+    for (used, expected) in rows {
+        let parts = used.map(|used| {
+            own.components = vec![Component { used, ..component.clone() }];
+            own.verdicts.dynamic =
+                vec![Attempt { what: "read /etc/hosts".to_owned(), process: 0, command: String::new(), count: 1 }];
+            Part { name: "compile".to_owned(), plan: digest("compile"), record: own.clone() }
+        });
+        let all = join(Whole::new(&spec, &lock, &source(), Vec::new()), parts.to_vec()).expect("there are some");
+        assert_eq!(all.components.iter().map(|component| component.used).collect::<Vec<_>>(), [expected]);
+        assert_eq!(all.verdicts.unread.is_empty(), !matches!(expected, Used::Never | Used::Described));
+        let processes: Vec<usize> = all.verdicts.dynamic.iter().map(|attempt| attempt.process).collect();
+        assert_eq!(processes, [0, own.processes, 2 * own.processes], "numbered behind those of the stages before");
+    }
 }
