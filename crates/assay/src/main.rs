@@ -35,6 +35,8 @@ mod normalising;
 
 mod judge;
 mod verdicts;
+
+mod trail;
 mod walk;
 
 mod deploying;

@@ -77,6 +77,7 @@ pub fn build(spec: &Spec, lock: &Lock, source: &Source) -> Planned {
             variables: merged(&base, [&tier.variables(), &spec.build.variables, &step.variables]),
             tier,
             randomness: step.randomness,
+            scripts: step.scripts.unwrap_or(spec.build.scripts),
         }
     };
     planned.plan.steps = spec.steps.iter().map(step).collect();
@@ -106,6 +107,7 @@ pub fn test(spec: &Spec, lock: &Lock, source: &Source, test: &Test, artifacts: O
         variables: merged(&base, [&tier.variables(), &spec.build.variables, &test.variables]),
         tier,
         randomness: Randomness::Real,
+        scripts: spec.build.scripts,
     }];
     planned
 }

@@ -50,6 +50,7 @@
 
 use std::collections::BTreeMap;
 
+use sandbox::script::Scripts;
 use sandbox::tier::{Randomness, Tier};
 use wire::digest::Digest;
 
@@ -249,6 +250,8 @@ pub struct Build {
     pub tier: Tier,
     /// How many CPUs every step sees.
     pub cpus: u32,
+    /// Whether shell scripts are traced, where a step doesn't choose.
+    pub scripts: Scripts,
     /// Variables of every step.
     pub variables: BTreeMap<String, String>,
     /// The Dockerfile that says the build, in place of steps.
@@ -296,6 +299,8 @@ pub struct Step {
     pub tier: Option<Tier>,
     /// Where its randomness comes from.
     pub randomness: Randomness,
+    /// Instead of that of `[build]`.
+    pub scripts: Option<Scripts>,
 }
 
 /// `[[artifact]]`: a file that the steps leave.

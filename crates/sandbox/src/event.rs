@@ -35,6 +35,7 @@ use crate::outcome::{
 };
 use crate::plan::{Level, Plan};
 use crate::probe::Probe;
+use crate::script::ScriptEvent;
 use crate::tier::{Randomness, Tier};
 use crate::trace::live::Live;
 
@@ -161,6 +162,8 @@ pub enum Event {
         #[serde(default)]
         randomness: Randomness,
     },
+    /// About shell scripts.
+    Script(ScriptEvent),
     /// A limit ended the run.
     Limit {
         /// Which.

@@ -21,6 +21,7 @@ pub mod network;
 pub mod outcome;
 pub mod plan;
 pub mod probe;
+pub mod script;
 pub mod tier;
 pub mod trace;
 

@@ -46,6 +46,16 @@ pub(crate) fn with_result(registers: &user_regs_struct, result: i64) -> user_reg
     user_regs_struct { rax: result as u64, ..*registers }
 }
 
+/// Returns where the stack of a thread ends.
+pub(crate) fn stack_pointer(registers: &user_regs_struct) -> u64 {
+    registers.rsp
+}
+
+/// Returns the registers with another end of the stack.
+pub(crate) fn with_stack_pointer(registers: &user_regs_struct, pointer: u64) -> user_regs_struct {
+    user_regs_struct { rsp: pointer, ..*registers }
+}
+
 /// Where `struct stat` and `struct statx` hold what is rewritten.
 pub(crate) struct StatLayout {
     pub(crate) size: usize,

@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SandboxError;
+use crate::script::Scripts;
 use crate::tier::{Randomness, Tier};
 
 #[cfg(test)]
@@ -169,6 +170,9 @@ pub struct Step {
     /// Where its randomness comes from.
     #[serde(default)]
     pub randomness: Randomness,
+    /// Whether the branches of its shell scripts are traced ([`crate::script`]). Absent where they are not.
+    #[serde(default, skip_serializing_if = "Scripts::is_off")]
+    pub scripts: Scripts,
 }
 
 /// What to copy out after the last step.

@@ -155,7 +155,7 @@ fn repeat(
                 stream.extend_from_slice(output.bytes);
             }
         };
-        let withhold = Withhold::new(machine::random()?);
+        let mut withhold = Withhold::new(machine::random()?);
         let mut on_event = |event: &mut Event, _: &Live| withhold.event(event);
         let level = Level::TraceOnly;
         let ran = building::run_plan(context, inputs, &planned.plan, &sources, level, &mut on_event, &mut collect)?;

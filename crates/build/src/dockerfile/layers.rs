@@ -73,6 +73,7 @@ pub fn plan(spec: &Spec, lock: &Lock, source: &model::source::Source, root: Dige
             variables,
             tier,
             randomness: Randomness::Real,
+            scripts: spec.build.scripts,
         }
     };
     let plan = Plan {

@@ -153,6 +153,7 @@ fn the_digest_covers_every_part() {
         ("name = \"compile\"", "name = \"compile\"\ntier = \"T1\""),
         ("name = \"compile\"", "name = \"compile\"\ntier = \"T2\""),
         ("name = \"compile\"", "name = \"compile\"\nrandomness = \"seeded\""),
+        ("name = \"compile\"", "name = \"compile\"\nscript-trace = true"),
     ] {
         let other = Spec::parse("assay.toml", text.replace(from, to).as_bytes()).expect(to);
         digests.push(build(&other, &lock, &source).digest());

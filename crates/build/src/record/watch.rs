@@ -131,7 +131,7 @@ impl<'a> Watch<'a> {
     pub fn take(&mut self, event: &mut Event, live: &Live) {
         match event {
             Event::Start { level, root, .. } => self.reach = Reach::new(self.made, *level, root.clone()),
-            Event::Process { .. } => self.withhold.event(event),
+            Event::Process { .. } | Event::Script(_) => self.withhold.event(event),
             Event::Access { process, path, kind, count } => {
                 if let Some(path) = live.path(*path) {
                     self.access(*process, path, *kind, *count, live);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sandbox::script::Scripts;
 use sandbox::tier::{Randomness, Tier};
 use toml::de::DeTable;
 use wire::digest::Digest;
@@ -214,20 +215,33 @@ fn fetch(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Fetch> {
 }
 
 fn build(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Build> {
-    let default = Build { tier: Tier::T0, cpus: CPUS_DEFAULT, variables: BTreeMap::new(), dockerfile: None };
+    let default = Build {
+        tier: Tier::T0,
+        cpus: CPUS_DEFAULT,
+        variables: BTreeMap::new(),
+        scripts: Scripts::Untraced,
+        dockerfile: None,
+    };
     if !top.table.contains_key("build") {
         return Some(default);
     }
     let table = reader.table(top, "build")?;
-    reader.keys(&table, &["tier", "cpus", "variables", "dockerfile", "target", "args", "images"]);
+    let known = ["tier", "cpus", "variables", "script-trace", "dockerfile", "target", "args", "images"];
+    reader.keys(&table, &known);
     let tier = tier(reader, &table).unwrap_or_default();
     let cpus = reader.integer(&table, "cpus", (1, CPUS_MAX)).unwrap_or(CPUS_DEFAULT);
+    let scripts = scripts(reader, &table).unwrap_or_default();
     let dockerfile = dockerfile::read(reader, &table)?;
-    Some(Build { tier, cpus, variables: variables(reader, &table), dockerfile })
+    Some(Build { tier, cpus, variables: variables(reader, &table), scripts, dockerfile })
 }
 
 fn tier(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Tier> {
     reader.one_of(table, "tier", &Tier::ALL.map(|tier| (tier.name(), tier)))
+}
+
+fn scripts(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Scripts> {
+    let traced = reader.boolean(table, "script-trace")?.value;
+    Some(if traced { Scripts::Traced } else { Scripts::Untraced })
 }
 
 fn randomness(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Randomness> {
@@ -251,7 +265,8 @@ fn steps(reader: &mut Reader<'_>, top: &Table<'_, '_>, stages: Option<&[Stage]>)
 }
 
 fn step(reader: &mut Reader<'_>, table: &Table<'_, '_>, stages: Option<&[Stage]>, names: &mut Names) -> Option<Step> {
-    reader.keys(table, &["name", "stage", "run", "cwd", "variables", "tier", "randomness", "network"]);
+    let known = ["name", "stage", "run", "cwd", "variables", "tier", "randomness", "script-trace", "network"];
+    reader.keys(table, &known);
     let name = names.take(reader, table);
     let run = command(reader, table, "run");
     let cwd = cwd(reader, table);
@@ -263,7 +278,8 @@ fn step(reader: &mut Reader<'_>, table: &Table<'_, '_>, stages: Option<&[Stage]>
         reader.problem(offset, "`network = true` cannot be reproduced", allowed);
     }
     let stage = stages::of_step(reader, table, stages)?;
-    Some(Step { name: name?, stage, run: run?, cwd: cwd?, variables: variables(reader, table), tier, randomness })
+    let (variables, scripts) = (variables(reader, table), scripts(reader, table));
+    Some(Step { name: name?, stage, run: run?, cwd: cwd?, variables, tier, randomness, scripts })
 }
 
 fn artifacts(reader: &mut Reader<'_>, top: &Table<'_, '_>, stages: Option<&[Stage]>) -> Option<Vec<Artifact>> {

@@ -33,6 +33,7 @@ fn plan() -> Plan {
         variables: BTreeMap::new(),
         tier: Tier::T0,
         randomness: Randomness::Real,
+        scripts: crate::script::Scripts::Untraced,
     };
     let (hostname, limits) = (String::new(), Limits::default());
     let (mounts, collect) = (Vec::new(), Vec::new());

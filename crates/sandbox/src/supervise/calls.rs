@@ -115,6 +115,8 @@ pub(super) enum Then {
     Sleep(Sleep),
     /// Times of a file set; its directory and path.
     Touch(Place),
+    /// Perhaps a mark of a script; where its path stands.
+    Mark { path: usize },
 }
 
 /// Where a path stands: directory argument (`None`: the working directory) and path argument.

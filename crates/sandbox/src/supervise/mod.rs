@@ -20,6 +20,7 @@ mod listing;
 mod place;
 mod random;
 mod record;
+mod scripts;
 mod sink;
 mod step;
 mod stops;

@@ -74,6 +74,11 @@ impl Book {
         (self.lost, self.losses.clone())
     }
 
+    /// Returns the number that events have for a process.
+    pub(super) fn id(&self, process: i32) -> Option<usize> {
+        self.live.get(&process).map(|live| live.id)
+    }
+
     /// Counts an event that was not seen whole.
     pub(super) fn lose(&mut self, what: String) {
         self.lost += 1;

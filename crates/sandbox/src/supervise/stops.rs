@@ -81,6 +81,7 @@ impl Tracer<'_> {
             Then::Network(address) => self.begin_network(pid, rule, arguments, address),
             Then::Tell(told) => self.tell(pid, told, &arguments),
             Then::Draw => self.draw(pid),
+            Then::Mark { path } => self.marked(pid, arguments[path]),
             Then::Sleep(sleep) => self.sleep_begins(pid, rule, arguments, sleep),
             Then::Look { .. } => self.pend(pid, Pending::new(rule, arguments)),
             _ => self.begin_file(pid, rule, arguments),
@@ -184,7 +185,11 @@ impl Tracer<'_> {
                 }
                 Then::Look { .. } if result < 0 => {}
                 Then::Look { buffer, extended } => self.looked(pid, pending.arguments[buffer], extended),
-                _ if result < 0 => self.failed(pid, &pending, -result as i32),
+                _ if result < 0 => {
+                    if !self.status_asked(pid, &pending) {
+                        self.failed(pid, &pending, -result as i32);
+                    }
+                }
                 _ => self.succeeded(pid, &pending, result),
             }
             self.watch_events();
@@ -246,7 +251,7 @@ impl Tracer<'_> {
         if kinds.iter().any(|kind| kind.is_write()) {
             self.wrote(pid, descriptor);
         }
-        if kinds.contains(&AccessKind::Read) {
+        if kinds.contains(&AccessKind::Read) && !self.script_opened(pid, pending, descriptor, &path) {
             self.opened_for_reading(pid, pending, descriptor, &path);
         }
     }

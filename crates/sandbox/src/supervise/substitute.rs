@@ -68,7 +68,14 @@ impl Tracer<'_> {
 }
 
 /// Puts a file with this content in the place of a descriptor; `name` is where a tracee has any text that ends with zero.
-fn replace(pid: pid_t, process: pid_t, descriptor: i64, name: u64, flags: i32, content: &[u8]) -> io::Result<()> {
+pub(super) fn replace(
+    pid: pid_t,
+    process: pid_t,
+    descriptor: i64,
+    name: u64,
+    flags: i32,
+    content: &[u8],
+) -> io::Result<()> {
     let at = trace::registers(pid)?;
     let create = (libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) as u64;
     let made = trace::call(pid, &at, libc::SYS_memfd_create, [name, create, 0, 0]).and_then(errno)?;
@@ -80,6 +87,16 @@ fn replace(pid: pid_t, process: pid_t, descriptor: i64, name: u64, flags: i32, c
     trace::set_registers(pid, &with_result(&at, descriptor))?;
     changed.and_then(errno)?;
     closed.and_then(errno).map(drop)
+}
+
+/// Makes a failed open succeed, with a file of this content; the program is told its lowest free descriptor, as an open would.
+pub(super) fn provide(pid: pid_t, process: pid_t, name: u64, flags: i32, content: &[u8]) -> io::Result<()> {
+    let at = trace::registers(pid)?;
+    let on_exec = if flags & libc::O_CLOEXEC == 0 { 0 } else { libc::MFD_CLOEXEC };
+    let create = u64::from(on_exec | libc::MFD_ALLOW_SEALING);
+    let made = trace::call(pid, &at, libc::SYS_memfd_create, [name, create, 0, 0]).and_then(errno)?;
+    fill(process, made, content)?;
+    trace::set_registers(pid, &with_result(&at, made))
 }
 
 fn fill(process: pid_t, number: i64, content: &[u8]) -> io::Result<()> {
@@ -96,7 +113,7 @@ fn errno(result: i64) -> io::Result<i64> {
 
 impl Pending {
     /// Where the last part of the opened path stands in the program, and the flags of the open.
-    fn opened_name(&self) -> Option<(u64, i32)> {
+    pub(super) fn opened_name(&self) -> Option<(u64, i32)> {
         let (pointer, length, flags) = self.opened()?;
         Some((pointer + length.saturating_sub(NAME_BYTES_MAX) as u64, flags))
     }

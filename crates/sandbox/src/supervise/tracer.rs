@@ -16,6 +16,7 @@ use super::calls::{Rule, Settings, UNKNOWN_FROM, rules};
 use super::inside::{QUIET, STEP, YES};
 use super::place;
 use super::record::Book;
+use super::scripts::Tracing;
 use super::sink::Sink;
 use super::stops::Pending;
 use super::times::Wake;
@@ -61,6 +62,7 @@ pub(super) struct Tracer<'a> {
     pub(super) host_name: String,
     pub(super) limit: Option<Limit>,
     pub(super) world: World<'a>,
+    pub(super) scripts: Tracing,
     settings: Settings,
     socket: UnixStream,
     limits: Limits,
@@ -96,6 +98,7 @@ impl<'a> Tracer<'a> {
             root,
             rules: Vec::new(),
             world,
+            scripts: Tracing::default(),
             settings,
             tasks: HashMap::new(),
             book: Book::default(),
@@ -124,6 +127,7 @@ impl<'a> Tracer<'a> {
         let begun = Instant::now();
         (self.step, self.first, self.exit, self.killing) = (step, None, None, false);
         self.world.begin_step(step);
+        self.begin_scripts(step);
         self.rules = vec![None; UNKNOWN_FROM as usize];
         for rule in rules(self.settings, self.world.knobs) {
             self.rules[rule.number as usize] = Some(rule);
@@ -229,6 +233,7 @@ impl<'a> Tracer<'a> {
     }
 
     fn forked(&mut self, parent: pid_t) {
+        self.tell_ran(self.process(parent));
         match trace::event_message(parent) {
             Ok(child) => {
                 let is_thread = is_thread(parent);
@@ -254,6 +259,7 @@ impl<'a> Tracer<'a> {
             let now = self.now_us();
             self.book.fork(child, parent_process, inside, self.step, now, &mut |event| self.sink.emit(event));
             self.world.fork(child, parent_process);
+            self.scripts.fork(child, parent_process);
         }
         if parent == Some(self.init) && self.first.is_none() {
             self.first = Some(child);
@@ -281,7 +287,10 @@ impl<'a> Tracer<'a> {
             Ok(program) => {
                 let now = self.now_us();
                 self.begin_program(pid, &program);
+                self.end_script(pid);
+                let start = self.script_of(&program);
                 self.book.execute(pid, program, now, &mut |event| self.sink.emit(event));
+                self.begin_script(pid, start);
             }
             Err(error) => self.book.lose(format!("program of process {pid}: {error}")),
         }
@@ -299,6 +308,7 @@ impl<'a> Tracer<'a> {
         if task.process == pid {
             self.tasks.retain(|_, other| other.process != pid);
             self.world.end(pid);
+            self.end_script(pid);
             let usage = (report.cpu_us, report.rss_max_kib);
             let now = self.now_us();
             self.book.end(pid, exit, usage, now, &mut |event| self.sink.emit(event));
@@ -390,6 +400,7 @@ impl<'a> Tracer<'a> {
     /// Ends the books; returns what was lost, and when.
     pub(super) fn close(&mut self) -> (u64, Vec<String>, u64) {
         let now = self.now_us();
+        self.end_scripts();
         self.book.end_all(now, &mut |event| self.sink.emit(event));
         let (lost, losses) = self.book.lost();
         (lost, losses, now)

@@ -12,6 +12,7 @@ use sandbox::error::SandboxError;
 use sandbox::event::Event;
 use sandbox::outcome::{AccessKind, Outcome, Process, Stream};
 use sandbox::plan::{Host, Level, Limits, Mount, PLAN_VERSION, Plan, Step};
+use sandbox::script::Scripts;
 use sandbox::tier::{Randomness, Tier};
 use sandbox::trace::Reader;
 use sandbox::trace::live::Live;
@@ -253,6 +254,7 @@ pub(crate) fn step(name: &str, argv: &[&str]) -> Step {
         ]),
         tier: Tier::T0,
         randomness: Randomness::Real,
+        scripts: Scripts::Untraced,
     }
 }
 

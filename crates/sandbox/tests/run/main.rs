@@ -2,7 +2,8 @@
 //!
 //! A harness of its own, because this program is also the supervisor (`__supervise`) and some of the hostile programs. Started by
 //! root it runs every test as root, then starts a copy of itself as user 65534 and runs them all again; started by a user it runs the user's
-//! half and says so. Arguments: words that a test's name must hold; `--measure`, `--tiers` and `--scale` run the measurements instead.
+//! half and says so. Arguments: words that a test's name must hold; `--measure`, `--tiers`, `--scale` and `--scripts` run the
+//! measurements instead.
 
 #![allow(clippy::print_stdout, reason = "a test harness speaks on standard output")]
 
@@ -15,6 +16,7 @@ mod limits;
 mod measure;
 mod network;
 mod processes;
+mod scripts;
 mod survivors;
 mod tiers;
 
@@ -27,6 +29,7 @@ fn main() {
         Some("__probe") => levels::print_probe(),
         Some("--measure") => measure::measure(),
         Some("--scale") => evidence::scale(&arguments[1..]),
+        Some("--scripts") => scripts::measure::race(&arguments[1..]),
         Some("--tiers") => measure::race_tiers(&arguments[1..]),
         _ => std::process::exit(harness::run_all(&arguments, &tests())),
     }
@@ -43,6 +46,7 @@ fn tests() -> Vec<harness::Test> {
         levels::TESTS,
         survivors::TESTS,
         tiers::TESTS,
+        scripts::TESTS,
     ]
     .concat()
 }

@@ -94,7 +94,7 @@ fn write_crate(place: &Path) {
     fs::write(place.join("src/main.rs"), format!("fn main() {{ {calls} }}\n")).expect("a program");
 }
 
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     // SAFETY: plain data of ours.
     let usages = unsafe {
         let (mut own, mut children): (libc::rusage, libc::rusage) = (std::mem::zeroed(), std::mem::zeroed());

@@ -2,6 +2,7 @@
 
 use super::{Place, Rule, Then, When, rule};
 use crate::plan::Step;
+use crate::script::Scripts;
 use crate::supervise::listing::Form;
 use crate::tier::{Randomness, Tier};
 
@@ -10,11 +11,12 @@ use crate::tier::{Randomness, Tier};
 pub(in crate::supervise) struct Knobs {
     pub(in crate::supervise) tier: Tier,
     pub(in crate::supervise) randomness: Randomness,
+    pub(in crate::supervise) scripts: Scripts,
 }
 
 impl From<&Step> for Knobs {
     fn from(step: &Step) -> Self {
-        Self { tier: step.tier, randomness: step.randomness }
+        Self { tier: step.tier, randomness: step.randomness, scripts: step.scripts }
     }
 }
 
@@ -89,6 +91,9 @@ pub(super) fn rules(knobs: Knobs) -> Vec<Rule> {
         Randomness::Seeded => Then::Tell(Told::Random),
     };
     let mut rules = vec![rule(libc::SYS_getrandom, "getrandom", draw)];
+    if knobs.scripts == Scripts::Traced {
+        rules.extend(marks());
+    }
     if knobs.tier >= Tier::T1 {
         rules.extend(machine());
     }
@@ -98,6 +103,17 @@ pub(super) fn rules(knobs: Knobs) -> Vec<Rule> {
         rules.extend(looks());
     }
     rules
+}
+
+/// Questions whether a file may be written, which marks of scripts ask and next to nobody else.
+fn marks() -> Vec<Rule> {
+    const WRITE: &[u32] = &[libc::W_OK as u32];
+    let mark = |number, name, path, mode| Rule { number, name, when: When::Is(mode, WRITE), then: Then::Mark { path } };
+    vec![
+        mark(libc::SYS_faccessat2, "faccessat2", 1, 2),
+        mark(libc::SYS_faccessat, "faccessat", 1, 2),
+        mark(libc::SYS_access, "access", 0, 1),
+    ]
 }
 
 fn machine() -> Vec<Rule> {

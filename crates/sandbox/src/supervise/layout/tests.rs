@@ -27,7 +27,15 @@ fn list(path: &Path) -> std::io::Result<Option<Vec<(String, Entry)>>> {
 fn compute(mounts: Vec<Mount>, cwd: &str) -> Result<Node, LayoutError> {
     let (tier, randomness) = Default::default();
     let (name, argv, variables) = Default::default();
-    let step = Step { name, argv, cwd: cwd.to_owned(), variables, tier, randomness };
+    let step = Step {
+        name,
+        argv,
+        cwd: cwd.to_owned(),
+        variables,
+        tier,
+        randomness,
+        scripts: crate::script::Scripts::Untraced,
+    };
     let (hostname, limits, collect) = (String::new(), Limits::default(), Vec::new());
     let plan = Plan {
         version: PLAN_VERSION,
