@@ -55,20 +55,23 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
 /// What the newest run behind a node did.
 fn commands(session: &Session<'_>, start: NodeId, args: &Args) -> Result<Report> {
     let found = session.walk(start, Direction::Back)?;
-    let mut runs: Vec<_> = found.nodes.iter().filter(|node| node.kind == Kind::Run).collect();
-    runs.sort_by_key(|node| node.time);
     let none = || {
         Failure::no("no-lineage", format!("no run is known that made `{}`", args.what))
             .hint("assay build states how an artifact was made")
     };
-    let id = runs.last().ok_or_else(none)?.id.clone();
-    let payload = id.as_str().parse().context("ref", format!("reading `{id}`"))?;
-    let statements = session.by_payload(&payload)?.attestations;
-    let run = statements.iter().find_map(|statement| match statement.claim() {
-        Claim::Run(run) => Some(run),
+    let mut statements = Vec::new();
+    for node in found.nodes.iter().filter(|node| node.kind == Kind::Run) {
+        let payload = node.id.as_str().parse().context("ref", format!("reading `{}`", node.id))?;
+        let of_node = session.by_payload(&payload)?.attestations;
+        statements.extend(of_node.into_iter().map(|statement| (node.id.clone(), statement)));
+    }
+    // By the order of the log: several runs may end within one second.
+    statements.sort_by_key(|(_, statement)| statement.logged().map(tlog::Logged::index));
+    let newest = statements.iter().rev().find_map(|(id, statement)| match statement.claim() {
+        Claim::Run(run) => Some((id, run)),
         _ => None,
     });
-    let run = run.ok_or_else(none)?;
+    let (id, run) = newest.ok_or_else(none)?;
     let recipes = session.by_payload(&run.recipe)?.attestations;
     let steps = recipes.iter().find_map(|statement| match statement.claim() {
         Claim::Recipe(recipe) => Some(recipe.steps.iter().map(|step| step.name.clone()).collect::<Vec<_>>()),

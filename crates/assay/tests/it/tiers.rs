@@ -54,3 +54,36 @@ fn a_build_is_a_function_of_its_commit() {
     assert_eq!(again["rebuilt"]["equal"], json!(true));
     assert_eq!(again["recipe"], built["recipe"]);
 }
+
+/// A script trace changes no artifact; `why --commands` shows the branch that was taken, withholds secrets, and says when there is no record.
+#[test]
+fn branches_of_scripts_are_shown() {
+    let place = Place::new("branches");
+    let project = place.work().join("small");
+    fs::create_dir(&project).expect("a directory");
+    let script =
+        "n=5; KEY_TOKEN=hush; if [ \\\"$n$KEY_TOKEN\\\" = 1 ]; then echo one > made; else echo other > made; fi";
+    let spec = |trace: &str| {
+        let steps = SPEC.split("[[step]]").next().expect("a beginning");
+        let artifact = &SPEC[SPEC.find("[[artifact]]").expect("an artifact")..];
+        let steps = steps.replace("cpus = 1", &format!("cpus = 1\n{trace}"));
+        format!("{steps}[[step]]\nname = \"make\"\nrun = [\"/bin/sh\", \"-c\", \"{script}\"]\n\n{artifact}")
+    };
+    let build = |trace: &str| {
+        fs::write(project.join("assay.toml"), spec(trace)).expect("assay.toml");
+        place.assay(&project, &["lock"]).exits(0);
+        let built = place.json(&project, 0, &["build"]);
+        let shown = place.json(&project, 0, &["why", "small", "--commands"]);
+        (built["artifacts"][0]["digest"].clone(), shown)
+    };
+    git(&project, &["init", "--quiet"]);
+    let (digest, without) = build("");
+    assert_eq!((&without["scriptRecord"], &without["commands"][0]["lines"]), (&json!("off"), &json!([])));
+    let (same, with) = build("script-trace = true");
+    assert_eq!((same, &with["scriptRecord"]), (digest, &json!("whole")));
+    let lines = with["commands"][0]["lines"].as_array().expect("lines");
+    let decided = lines.iter().find(|line| line["decides"] == json!(true)).expect("a condition");
+    assert_eq!((&decided["taken"], &decided["values"]["n"]), (&json!("else"), &json!("5")));
+    assert!(decided["values"]["KEY_TOKEN"].as_str().is_some_and(|value| value.starts_with("hmac:")), "{decided}");
+    assert_eq!(lines.last().expect("a line")["text"], json!("echo other > made"));
+}
