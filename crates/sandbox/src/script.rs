@@ -16,7 +16,7 @@
 //!
 //! A status above 1 is put back by the tracer: the file that `.` opens is `return 5&&:`. Under `set -x` a mark stands in `{ …; } 2>/dev/null`.
 //!
-//! Rejected, with the reason measured: `xtrace` into an inherited descriptor (`bash` only; seen in `$-`, `SHELLOPTS`, `/proc/self/fd`, and it
+//! Rejected: `xtrace` into an inherited descriptor (`bash` only; seen in `$-`, `SHELLOPTS`, `/proc/self/fd`, and it
 //! takes the place of the script's own); a function or a `trap … DEBUG` (seen by `set` and `trap`); reading the offsets of the
 //! script's descriptor (`dash` reads blocks of 8 KiB); `brush-parser` (MIT, 0.4.0: one syntax for all shells, no places of
 //! `then`, `else` and `fi`, and 7 further crates with `insta` among them), since the copy needs only places, and must refuse what it doesn't know.
