@@ -192,6 +192,11 @@ impl Trail {
         Ok(())
     }
 
+    /// How many of the steps ran.
+    pub(crate) fn steps_run(&self) -> usize {
+        self.steps.iter().filter(|step| step.exit.is_some()).count()
+    }
+
     fn told(&self) -> Told {
         match () {
             () if self.is_cut => Told::Cut,

@@ -1,10 +1,10 @@
 //! `assay why`
 
-
 use attest::Claim;
 use build::record::withhold::Withhold;
 use model::lineage::{Direction, Kind, NodeId};
 use serde_json::json;
+use wire::digest::Digest;
 
 use crate::context::Context;
 use crate::error::{Context as _, Failure, Result};
@@ -73,23 +73,46 @@ fn commands(session: &Session<'_>, start: NodeId, args: &Args) -> Result<Report>
     });
     let (id, run) = newest.ok_or_else(none)?;
     let recipes = session.by_payload(&run.recipe)?.attestations;
-    let steps = recipes.iter().find_map(|statement| match statement.claim() {
-        Claim::Recipe(recipe) => Some(recipe.steps.iter().map(|step| step.name.clone()).collect::<Vec<_>>()),
+    let recipe = recipes.iter().find_map(|statement| match statement.claim() {
+        Claim::Recipe(recipe) => Some(recipe),
         _ => None,
     });
-    let steps = steps.ok_or_else(none)?;
-    let blobs = &session.inputs().blobs;
-    let mut trace = blobs.open(&run.trace).map_err(|error| {
-        Failure::new("artifact-missing", format!("opening the trace of the run, blob {}", run.trace))
-            .because(&error)
-            .hint("the home where the build ran has it")
-    })?;
-    let trail = Trail::read(&mut trace, &steps, &Withhold::new(machine::random()?))?;
-    let mut object = trail.json();
+    let recipe = recipe.ok_or_else(none)?;
+    let names: Vec<String> = recipe.steps.iter().map(|step| step.name.clone()).collect();
+    let mut text = format!("run {} of {}, {}", run.id, run.project, run.started);
+    let mut object = json!({});
+    if run.stages.is_empty() {
+        let trail = trail(session, &run.trace, &names)?;
+        object = trail.json();
+        text = format!("{text}\n{}", trail.text(args.all));
+    }
+    let mut rest = names.as_slice();
+    let mut stages = Vec::new();
+    // The steps of a recipe are those of its stages' runs, one after the other.
+    for stage in &run.stages {
+        let trail = trail(session, &stage.trace, rest)?;
+        rest = &rest[trail.steps_run().min(rest.len())..];
+        let mut told = trail.json();
+        (told["name"], told["trace"]) = (json!(stage.name), json!(stage.trace));
+        stages.push(told);
+        text = format!("{text}\nstage {}: {}", stage.name, trail.text(args.all));
+    }
+    if !stages.is_empty() {
+        object["stages"] = json!(stages);
+    }
     object["run"] = json!(id.as_str());
     object["recipe"] = json!(run.recipe.to_string());
     object["trace"] = json!(run.trace.to_string());
-    Ok(Report::yes(object, format!("run {} of {}, {}\n{}", run.id, run.project, run.started, trail.text(args.all))))
+    Ok(Report::yes(object, text))
+}
+
+fn trail(session: &Session<'_>, digest: &Digest, steps: &[String]) -> Result<Trail> {
+    let mut trace = session.inputs().blobs.open(digest).map_err(|error| {
+        Failure::new("artifact-missing", format!("opening the trace of the run, blob {digest}"))
+            .because(&error)
+            .hint("the home where the build ran has it")
+    })?;
+    Trail::read(&mut trace, steps, &Withhold::new(machine::random()?))
 }
 
 fn start(session: &Session<'_>, what: &str) -> Result<NodeId> {

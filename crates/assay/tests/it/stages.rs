@@ -130,6 +130,13 @@ fn each_stage_sees_what_it_declares_and_hands_on_by_digest() {
     for said in ["stage compile: 1 step", "stage try: 1 step", "stage package: 2 steps", "compile: out/greeter"] {
         assert!(why.contains(said), "{said}: {why}");
     }
+    // The run's traces are those of its stages, each with the steps of its own.
+    let commands = place.json(&here, 0, &["why", "archive", "--commands"]);
+    let steps =
+        |stage: &Value| stage["steps"].as_array().expect("steps").iter().filter(|step| !step["exit"].is_null()).count();
+    let ran: Vec<_> =
+        commands["stages"].as_array().expect("stages").iter().map(|one| (one["name"].clone(), steps(one))).collect();
+    assert_eq!(ran, [("compile".into(), 1), ("try".into(), 1), ("package".into(), 2)]);
     place.assay(&here, &["verify", "archive"]).exits(0);
 }
 

@@ -283,7 +283,7 @@ impl Run {
             ..ResourceDescriptor::named(name, digest)
         };
         let of_run = |trace: &Digest, log: &Digest, behind: &str| {
-            let trace = byproduct(&format!("trace{behind}"), "application/vnd.assay.trace.v1+json", trace);
+            let trace = byproduct(&format!("trace{behind}"), "application/vnd.assay.trace.v2", trace);
             [trace, byproduct(&format!("log{behind}"), "text/plain", log)]
         };
         let mut byproducts = Vec::from(of_run(&self.trace, &self.log, ""));
