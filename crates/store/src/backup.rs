@@ -3,12 +3,12 @@
 //! ```text
 //! BACKUP/backup.json      what belongs to the newest back-up; replaced last
 //!        blobs/ trees/    as in a data directory, shared by all back-ups to the same place
-//!        log/tile/        tiles and entry bundles up to the checkpoint
+//!        log/tile/ ct/    tiles and entry bundles up to the checkpoints; precertificates
 //!        files/<digest>   keys, trust root, the log's small files; only their owner reads them
 //!        lock tmp/
 //! ```
 //!
-//! The checkpoint is read first and everything else after it: what its entries name was durable before it was published,
+//! The checkpoints are read first and everything else after them: what its entries name was durable before it was published,
 //! so the copy is consistent though nobody waits for it. Not in it: the ledger, which is made again from log and blobs,
 //! unfinished uploads, and the head outside the data directory, which is what tells an old copy from the newest.
 //!
@@ -20,11 +20,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use model::tree::{Entry, Tree};
+use tlog::merkle::{self, Hash};
 use tlog::tile::TilePath;
 use wire::digest::Digest;
 use wire::timestamp::Timestamp;
 
 use crate::blobs::{self, BlobError, Blobs};
+use crate::certificates::{DIRECTORY, ENTRIES, ENTRY_SIZE_MAX, decode, entry_path};
 use crate::durable::{self, Batch, Disk, FileError, Operation};
 use crate::home::data_roots;
 use crate::lock::{Lock, LockError};
@@ -39,7 +41,7 @@ mod manifest;
 mod restore;
 
 pub use copy::{Copy, take_missing};
-pub use manifest::{Kept, MANIFEST, Manifest, ManifestError};
+pub use manifest::{Kept, KeptLog, MANIFEST, Manifest, ManifestError};
 pub use restore::{Place, restore};
 
 /// The largest of the small files that is taken: the largest trust root.
@@ -62,8 +64,11 @@ const NOT_TAKEN: [&str; 10] = [
     "seal.json",
 ];
 
-/// Names of the log's directory that are not taken as files; the checkpoint stands in the manifest.
-const LOG_NOT_TAKEN: [&str; 4] = ["tile", "staging", "head", "checkpoint"];
+/// Names of a log's directory that are not taken as files; the checkpoint stands in the manifest.
+const LOG_NOT_TAKEN: [&str; 5] = ["tile", ENTRIES, "staging", "head", "checkpoint"];
+
+/// Directories of logs: of statements, of certificates.
+const LOGS: [&str; 2] = ["log", DIRECTORY];
 
 /// What is taken.
 #[derive(Clone, Debug)]
@@ -185,12 +190,17 @@ fn write(
     disk: Disk,
 ) -> Result<Taken, BackupError> {
     outside(to, source)?;
-    let log = Reader::open(&source.data.join("log"))?;
-    let (before, _lock) = prepare(to, &disk, &log)?;
-    let mut taken = Taken { entries: log.size(), ..Taken::default() };
-    let checkpoint = log.checkpoint().to_string();
-    told(&format!("{} log entries", log.size()));
-    copy_log(&log, to, &disk)?;
+    let logs = open_logs(&source.data)?;
+    let (before, _lock) = prepare(to, &disk, &logs)?;
+    let mut kept: Vec<KeptLog> = logs.iter().map(|(name, log)| kept_log(name, log)).collect();
+    let mut taken = Taken { entries: logs[0].1.size(), ..Taken::default() };
+    for (name, log) in &logs {
+        told(&format!("{} entries of `{name}`", log.size()));
+        copy_log(log, &to.join(name), &disk)?;
+    }
+    for ((name, log), kept) in logs.iter().zip(&mut kept).filter(|((name, _), _)| *name == DIRECTORY) {
+        kept.beside = Some(copy_certificates(&source.data.join(name), log, &to.join(name), &disk)?);
+    }
     let from = Blobs::new(source.data.join("blobs"), disk.clone());
     let into = Blobs::new(to.join("blobs"), disk.clone());
     let digests = from.list()?;
@@ -202,12 +212,24 @@ fn write(
     told(&format!("{} trees", digests.len()));
     let trees = copy_trees(&from, &into, &digests, &mut taken)?;
     let files = copy_files(source, to, &disk)?;
-    let origin = log.origin().to_owned();
-    let manifest = Manifest { blobs, checkpoint, files, made: now, origin, trees, version: manifest::VERSION };
+    let manifest = Manifest { blobs, files, logs: kept, made: now, trees, version: manifest::VERSION };
     disk.replace(&to.join(MANIFEST), &manifest.to_json(), 0o600)?;
-    forget(to, &disk, before.as_ref(), &manifest, log.size())?;
+    forget(to, &disk, before.as_ref(), &manifest, &logs)?;
     disk.clear_scratch()?;
     Ok(taken)
+}
+
+/// The logs as they are published now, by their directories.
+type Logs = Vec<(&'static str, Reader)>;
+
+fn open_logs(data: &Path) -> Result<Logs, BackupError> {
+    let there = LOGS.into_iter().filter(|name| *name == "log" || data.join(name).join("VERSION").is_file());
+    there.map(|name| Ok((name, Reader::open(&data.join(name))?))).collect()
+}
+
+fn kept_log(name: &str, log: &Reader) -> KeptLog {
+    let (name, origin) = (name.to_owned(), log.origin().to_owned());
+    KeptLog { name, origin, checkpoint: log.checkpoint().to_string(), beside: None }
 }
 
 /// Refuses a place within what is taken: the next back-up would take the one before.
@@ -224,7 +246,7 @@ fn outside(to: &Path, source: &Source) -> Result<(), BackupError> {
 }
 
 /// Takes the place for this back-up; returns the manifest of the one before, and the lock.
-fn prepare(to: &Path, disk: &Disk, log: &Reader) -> Result<(Option<Manifest>, Lock), BackupError> {
+fn prepare(to: &Path, disk: &Disk, logs: &Logs) -> Result<(Option<Manifest>, Lock), BackupError> {
     let names = durable::list(to)?;
     let ours = names.iter().any(|name| name == MANIFEST || name == "lock");
     if let (false, Some(name)) = (ours, names.first()) {
@@ -240,17 +262,22 @@ fn prepare(to: &Path, disk: &Disk, log: &Reader) -> Result<(Option<Manifest>, Lo
         Err(ManifestError::Missing(_)) => None,
         read => Some(read?),
     };
-    if let Some(before) = &before {
-        continues(to, before, log)?;
+    for kept in before.iter().flat_map(|before| &before.logs) {
+        continues(to, kept, logs)?;
     }
     Ok((before, lock))
 }
 
 /// Refuses to replace the back-up of another log, of a longer one, or of another history of this one.
-fn continues(to: &Path, before: &Manifest, log: &Reader) -> Result<(), BackupError> {
+fn continues(to: &Path, before: &KeptLog, logs: &Logs) -> Result<(), BackupError> {
+    let other = |expected: &str| {
+        let (found, expected) = (before.origin.clone(), expected.to_owned());
+        BackupError::OtherLog { path: to.to_owned(), found, expected }
+    };
+    let log = logs.iter().find(|(name, _)| *name == before.name);
+    let (_, log) = log.ok_or_else(|| other(&format!("a home without `{}`", before.name)))?;
     if before.origin != log.origin() {
-        let (found, expected) = (before.origin.clone(), log.origin().to_owned());
-        return Err(BackupError::OtherLog { path: to.to_owned(), found, expected });
+        return Err(other(log.origin()));
     }
     let checkpoint = before.signed_by(log.note_key())?;
     let here = log.size();
@@ -266,7 +293,7 @@ fn copy_log(log: &Reader, to: &Path, disk: &Disk) -> Result<(), BackupError> {
     let mut count = 0;
     for tile in TilePath::all(log.size()) {
         let name = tile.to_string();
-        let path = to.join("log").join(&name);
+        let path = to.join(&name);
         if path.is_file() {
             continue;
         }
@@ -279,6 +306,40 @@ fn copy_log(log: &Reader, to: &Path, disk: &Disk) -> Result<(), BackupError> {
         }
     }
     Ok(batch.commit()?)
+}
+
+/// Copies the files of precertificates that are not there; returns the digest of all.
+fn copy_certificates(from: &Path, log: &Reader, to: &Path, disk: &Disk) -> Result<Digest, BackupError> {
+    let mut batch = Batch::new(disk);
+    let mut digests = Vec::new();
+    let mut count = 0;
+    for index in 0..log.size() {
+        let hash = log.leaf_hash(index)?;
+        let path = entry_path(to, &hash);
+        let is_there = path.is_file();
+        let bytes = read_certificate(if is_there { &path } else { from }, index, &hash)?;
+        digests.extend_from_slice(Digest::of(&bytes).bytes());
+        if is_there {
+            continue;
+        }
+        batch.write(path, &bytes, 0o444)?;
+        count += 1;
+        if count % TILES_MAX == 0 {
+            std::mem::replace(&mut batch, Batch::new(disk)).commit()?;
+        }
+    }
+    batch.commit()?;
+    Ok(Digest::of(&digests))
+}
+
+/// Reads the file of a precertificate, which is `at` or lies in that log, and checks that it is that of its leaf.
+fn read_certificate(at: &Path, index: u64, hash: &Hash) -> Result<Vec<u8>, BackupError> {
+    let path = if at.is_dir() { entry_path(at, hash) } else { at.to_owned() };
+    let bytes = durable::read(&path, ENTRY_SIZE_MAX)?;
+    match decode(&bytes).is_some_and(|entry| entry.index == index && merkle::leaf_hash(&entry.leaf) == *hash) {
+        true => Ok(bytes),
+        false => Err(BackupError::Damaged { what: format!("`{}` is not the file of its leaf", path.display()) }),
+    }
 }
 
 fn copy_blobs(from: &Blobs, to: &Blobs, digests: &[Digest], taken: &mut Taken) -> Result<Vec<Digest>, BackupError> {
@@ -359,7 +420,7 @@ fn sources<'a>(root: &'a Path, tree: &'a Tree) -> impl Iterator<Item = (String, 
 fn copy_files(source: &Source, to: &Path, disk: &Disk) -> Result<Vec<Kept>, BackupError> {
     let mut roots = data_roots(&source.data);
     for root in &mut roots {
-        let names: &[&str] = if root.name == "log" { &LOG_NOT_TAKEN } else { &NOT_TAKEN };
+        let names: &[&str] = if LOGS.contains(&root.name.as_str()) { &LOG_NOT_TAKEN } else { &NOT_TAKEN };
         root.except.extend(names.iter().map(|name| (*name).to_owned()));
     }
     roots.extend(source.covered.iter().cloned());
@@ -390,22 +451,24 @@ fn copy_files(source: &Source, to: &Path, disk: &Disk) -> Result<Vec<Kept>, Back
 }
 
 /// Removes what only the back-up before needed: small files, and partial tiles.
-fn forget(to: &Path, disk: &Disk, before: Option<&Manifest>, now: &Manifest, size: u64) -> Result<(), BackupError> {
+fn forget(to: &Path, disk: &Disk, before: Option<&Manifest>, now: &Manifest, logs: &Logs) -> Result<(), BackupError> {
     let needed: BTreeSet<&Digest> = now.files.iter().map(|file| &file.digest).collect();
     for file in before.iter().flat_map(|before| &before.files).filter(|file| !needed.contains(&file.digest)) {
         disk.remove(&to.join("files").join(file.digest.hex()))?;
     }
-    let listed: BTreeSet<String> = TilePath::all(size).map(|path| path.to_string()).collect();
-    let root = Root { name: String::new(), path: to.join("log"), except: Vec::new() };
-    for path in seal::walk(&root)?.into_iter().filter(|path| !listed.contains(path)) {
-        disk.remove(&root.path.join(path))?;
+    for (name, log) in logs {
+        let listed: BTreeSet<String> = TilePath::all(log.size()).map(|path| path.to_string()).collect();
+        let root = Root { name: String::new(), path: to.join(name), except: vec![ENTRIES.to_owned()] };
+        for path in seal::walk(&root)?.into_iter().filter(|path| !listed.contains(path)) {
+            disk.remove(&root.path.join(path))?;
+        }
     }
     Ok(())
 }
 
 /// Reads a tile of a back-up; while the next one is being taken, one that is superseded is cut out of a wider one.
-fn read_tile(backup: &Path, path: &str) -> Result<Vec<u8>, FileError> {
-    crate::log::read_tile(&backup.join("log"), path)
+fn read_tile(log: &Path, path: &str) -> Result<Vec<u8>, FileError> {
+    crate::log::read_tile(log, path)
 }
 
 #[cfg(test)]

@@ -40,7 +40,10 @@ impl Newer for Copy {
         let manifest = self.root.join(MANIFEST);
         if manifest.is_file() {
             return match Manifest::read(&manifest) {
-                Ok(manifest) => Ok(manifest.checkpoint),
+                Ok(manifest) => match manifest.log("log") {
+                    Some(log) => Ok(log.checkpoint.clone()),
+                    None => Err(SourceError("the back-up has no log".to_owned())),
+                },
                 Err(error) => Err(SourceError(error.to_string())),
             };
         }

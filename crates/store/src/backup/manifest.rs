@@ -1,11 +1,11 @@
 //! `backup.json`: what belongs to a back-up.
 //!
 //! ```text
-//! {"backup":"sha256:…","blobs":["sha256:…"],"checkpoint":"…\n","files":[{"digest":"sha256:…","mode":384,
-//!  "path":"keys/admin.pem","root":"home"}],"made":"2026-11-25T11:20:00Z","origin":"…","trees":["sha256:…"],"version":1}
+//! {"backup":"sha256:…","blobs":["sha256:…"],"files":[{"digest":"sha256:…","mode":384,"path":"keys/admin.pem","root":"home"}],
+//!  "logs":[{"checkpoint":"…\n","name":"log","origin":"…"}],"made":"2026-11-25T11:20:00Z","trees":["sha256:…"],"version":1}
 //! ```
 //!
-//! `backup` is the digest of the document without it. The log's own key has signed the checkpoint; it is among the files.
+//! `backup` is the digest of the document without it. A log's own key has signed its checkpoint; it is among the files.
 
 use std::path::{Path, PathBuf};
 
@@ -33,18 +33,31 @@ const SIZE_MAX: u64 = 1 << 30;
 pub struct Manifest {
     /// Blobs, sorted.
     pub blobs: Vec<Digest>,
-    /// The log's checkpoint: a signed note.
-    pub checkpoint: String,
     /// Small files, sorted.
     pub files: Vec<Kept>,
+    /// The log of statements first, then that of certificates, if there is one.
+    pub logs: Vec<KeptLog>,
     /// When it was taken, by the clock of its machine.
     pub made: Timestamp,
-    /// The log's origin.
-    pub origin: String,
     /// Trees, sorted.
     pub trees: Vec<Digest>,
     /// Version of the document.
     pub version: u32,
+}
+
+/// A log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptLog {
+    /// Its directory: `log`, `ct`.
+    pub name: String,
+    /// Its origin.
+    pub origin: String,
+    /// Its checkpoint: a signed note.
+    pub checkpoint: String,
+    /// Of a log of certificates: SHA-256 of the digests (32 bytes each) of the files beside its leaves, in their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Digest>,
 }
 
 /// A small file.
@@ -121,9 +134,16 @@ impl Manifest {
         if manifest.to_json() == json { Ok(manifest) } else { Err(None) }
     }
 
+    /// Returns what it holds of a log.
+    pub fn log(&self, name: &str) -> Option<&KeptLog> {
+        self.logs.iter().find(|log| log.name == name)
+    }
+}
+
+impl KeptLog {
     /// Returns its checkpoint, if the log has signed it.
     pub(super) fn signed_by(&self, log: &NoteKey) -> Result<Checkpoint, BackupError> {
         Checkpoint::open(&self.checkpoint, log)
-            .map_err(|error| BackupError::Damaged { what: format!("its checkpoint: {error}") })
+            .map_err(|error| BackupError::Damaged { what: format!("the checkpoint of `{}`: {error}", self.name) })
     }
 }

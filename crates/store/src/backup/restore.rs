@@ -9,12 +9,16 @@ use sign::LogKey;
 use sign::note::NoteKey;
 use tlog::Head;
 use tlog::checkpoint::Checkpoint;
-use tlog::tile::TilePath;
+use tlog::merkle::{self, Hash};
+use tlog::tile::{TilePath, WIDTH, parse_bundle};
 use wire::digest::Digest;
 
-use super::manifest::{Kept, MANIFEST, Manifest};
-use super::{BackupError, Counted, FILE_MAX, TILES_MAX, Taken, copy_blob, copy_tree, read_tile};
+use super::manifest::{Kept, KeptLog, MANIFEST, Manifest};
+use super::{
+    BackupError, Counted, FILE_MAX, LOGS, TILES_MAX, Taken, copy_blob, copy_tree, read_certificate, read_tile,
+};
 use crate::blobs::Blobs;
+use crate::certificates::{DIRECTORY, entry_path};
 use crate::durable::{self, Batch, Disk, FileError, Operation};
 use crate::trees::Trees;
 
@@ -52,10 +56,16 @@ pub(super) fn put(
         refuse_occupied(place)?;
     }
     let files = read_files(from, manifest)?;
-    let (log, checkpoint) = read_checkpoint(manifest, &files)?;
-    told(&format!("{} log entries of {}", checkpoint.size, log.name()));
-    check_log(from, &checkpoint)?;
-    let mut taken = Taken { entries: checkpoint.size, ..Taken::default() };
+    let mut logs = Vec::new();
+    for kept in &manifest.logs {
+        let checkpoint = read_checkpoint(kept, manifest, &files)?;
+        told(&format!("{} entries of {}", checkpoint.size, kept.origin));
+        check_log(&from.join(&kept.name), kept, &checkpoint)?;
+        logs.push((kept, checkpoint));
+    }
+    let missing = || BackupError::Damaged { what: "it has no log of statements".to_owned() };
+    let statements = logs.iter().find(|(kept, _)| kept.name == LOGS[0]).ok_or_else(missing)?;
+    let mut taken = Taken { entries: statements.1.size, ..Taken::default() };
     told(&format!("{} blobs, {} trees", manifest.blobs.len(), manifest.trees.len()));
     let Some((place, disk)) = at else {
         check_content(from, manifest, &mut taken)?;
@@ -70,7 +80,9 @@ pub(super) fn put(
     disk.make_directories(&place.data)?;
     disk.clear_scratch()?;
     put_content(from, manifest, place, disk, &mut taken)?;
-    put_log(from, manifest, &checkpoint, &place.data.join("log"), disk)?;
+    for (kept, checkpoint) in &logs {
+        put_log(&from.join(&kept.name), kept, checkpoint, &place.data.join(&kept.name), disk)?;
+    }
     put_files(manifest, &files, place, disk)?;
     disk.clear_scratch()?;
     for root in place.roots.values() {
@@ -99,7 +111,7 @@ fn refuse_occupied(place: &Place) -> Result<(), BackupError> {
     for root in place.roots.values().filter(|root| !root.join(AT_WORK).exists()) {
         occupied(root, &place.beside.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
-    occupied(&place.data, &["VERSION", "blobs", "trees", "log", "tmp", "lock", AT_WORK])
+    occupied(&place.data, &["VERSION", "blobs", "trees", "log", DIRECTORY, "tmp", "lock", AT_WORK])
 }
 
 /// Reads the small files and checks their digests and where they want to go.
@@ -121,35 +133,60 @@ fn read_files(from: &Path, manifest: &Manifest) -> Result<BTreeMap<Digest, Vec<u
     Ok(files)
 }
 
-/// Returns the log's key and the checkpoint that it has signed.
+/// Returns the checkpoint of a log, if its own key has signed it.
 fn read_checkpoint(
+    kept: &KeptLog,
     manifest: &Manifest,
     files: &BTreeMap<Digest, Vec<u8>>,
-) -> Result<(NoteKey, Checkpoint), BackupError> {
-    let pem = text_of(manifest, files, "key.pem")?;
-    let damaged = || BackupError::Damaged { what: "the log's `key.pem` or `origin` is none".to_owned() };
-    let key = LogKey::from_pem(pem).map_err(|_| damaged())?;
-    let origin = text_of(manifest, files, "origin")?.trim_end_matches('\n');
-    if origin != manifest.origin {
+) -> Result<Checkpoint, BackupError> {
+    if !LOGS.contains(&kept.name.as_str()) {
+        return Err(BackupError::Damaged { what: format!("it has an unknown log `{}`", kept.name) });
+    }
+    let damaged = || BackupError::Damaged { what: format!("the `key.pem` or `origin` of `{}` is none", kept.name) };
+    let text = |name: &str| {
+        let file = manifest.files.iter().find(|file| file.root == kept.name && file.path == name);
+        let bytes = file.and_then(|file| files.get(&file.digest));
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or_else(damaged)
+    };
+    let key = LogKey::from_pem(text("key.pem")?).map_err(|_| damaged())?;
+    let origin = text("origin")?.trim_end_matches('\n');
+    if origin != kept.origin {
         return Err(damaged());
     }
     let log = NoteKey::new(origin, key.public()).map_err(|_| damaged())?;
-    let checkpoint = manifest.signed_by(&log)?;
-    Ok((log, checkpoint))
+    kept.signed_by(&log)
 }
 
-fn text_of<'a>(manifest: &Manifest, files: &'a BTreeMap<Digest, Vec<u8>>, name: &str) -> Result<&'a str, BackupError> {
-    let kept = manifest.files.iter().find(|file| file.root == "log" && file.path == name);
-    let bytes = kept.and_then(|kept| files.get(&kept.digest));
-    let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
-    text.ok_or_else(|| BackupError::Damaged { what: format!("the log's `{name}` is not in it") })
+/// Computes the root anew from every entry, and reads the file of every certificate.
+fn check_log(from: &Path, kept: &KeptLog, checkpoint: &Checkpoint) -> Result<(), BackupError> {
+    let damaged = |error: &dyn std::error::Error| BackupError::Damaged {
+        what: format!("the log in `{}`: {}", from.display(), chain(error)),
+    };
+    let derived = Head::derive(checkpoint, &mut |path| read_tile(from, path), &mut |_, _| Ok(()));
+    derived.map_err(|error| damaged(&error))?;
+    let mut digests = Vec::new();
+    for (index, hash) in (0..).zip(certificates(from, checkpoint)?) {
+        digests.extend_from_slice(Digest::of(&read_certificate(from, index, &hash)?).bytes());
+    }
+    if from.ends_with(DIRECTORY) && kept.beside != Some(Digest::of(&digests)) {
+        return Err(BackupError::Damaged { what: format!("the files in `{}` have changed", from.display()) });
+    }
+    Ok(())
 }
 
-/// Computes the root anew from every entry.
-fn check_log(from: &Path, checkpoint: &Checkpoint) -> Result<(), BackupError> {
-    Head::derive(checkpoint, &mut |path| read_tile(from, path), &mut |_, _| Ok(()))
-        .map(drop)
-        .map_err(|error| BackupError::Damaged { what: format!("its log: {}", chain(&error)) })
+/// The leaves of a log of certificates; of another log, none.
+fn certificates(from: &Path, checkpoint: &Checkpoint) -> Result<Vec<Hash>, BackupError> {
+    if !from.ends_with(DIRECTORY) {
+        return Ok(Vec::new());
+    }
+    let mut hashes = Vec::new();
+    for index in 0..checkpoint.size.div_ceil(WIDTH) {
+        let Some(path) = TilePath::entries(index, checkpoint.size) else { continue };
+        let bundle = read_tile(from, &path.to_string())?;
+        let damaged = |_| BackupError::Damaged { what: format!("`{path}` of the log of certificates") };
+        hashes.extend(parse_bundle(&bundle, path.width()).map_err(damaged)?.iter().map(|leaf| merkle::leaf_hash(leaf)));
+    }
+    Ok(hashes)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -227,13 +264,16 @@ fn count(counted: &mut Counted, copied: Option<u64>) {
 }
 
 /// Writes tiles, then head and checkpoint. Hash tiles are made from the entries, as [`check_log`] has found them right.
-fn put_log(
-    from: &Path,
-    manifest: &Manifest,
-    checkpoint: &Checkpoint,
-    to: &Path,
-    disk: &Disk,
-) -> Result<(), BackupError> {
+fn put_log(from: &Path, kept: &KeptLog, checkpoint: &Checkpoint, to: &Path, disk: &Disk) -> Result<(), BackupError> {
+    disk.make_directories(to)?;
+    let mut files = Batch::new(disk);
+    for (index, hash) in (0..).zip(&certificates(from, checkpoint)?) {
+        files.write(entry_path(to, hash), &read_certificate(from, index, hash)?, 0o444)?;
+        if index % TILES_MAX as u64 == TILES_MAX as u64 - 1 {
+            std::mem::replace(&mut files, Batch::new(disk)).commit()?;
+        }
+    }
+    files.commit()?;
     let mut batch = Batch::new(disk);
     let mut count = 0;
     for tile in TilePath::all(checkpoint.size) {
@@ -255,10 +295,10 @@ fn put_log(
         }
         Ok(())
     })
-    .map_err(|error| BackupError::Damaged { what: format!("its log: {}", chain(&error)) })?;
+    .map_err(|error| BackupError::Damaged { what: format!("the log in `{}`: {}", from.display(), chain(&error)) })?;
     batch.commit()?;
-    disk.replace(&to.join("head"), manifest.checkpoint.as_bytes(), 0o644)?;
-    Ok(disk.replace(&to.join("checkpoint"), manifest.checkpoint.as_bytes(), 0o644)?)
+    disk.replace(&to.join("head"), kept.checkpoint.as_bytes(), 0o644)?;
+    Ok(disk.replace(&to.join("checkpoint"), kept.checkpoint.as_bytes(), 0o644)?)
 }
 
 fn put_files(
@@ -272,7 +312,7 @@ fn put_files(
     for kept in first.chain(manifest.files.iter().filter(is_last)) {
         let (root, disk) = match kept.root.as_str() {
             "data" => (place.data.clone(), disk.clone()),
-            "log" => (place.data.join("log"), disk.clone()),
+            name if LOGS.contains(&name) => (place.data.join(name), disk.clone()),
             name => match place.roots.get(name) {
                 // It may lie on another file system than the data directory.
                 Some(root) => (root.clone(), disk.elsewhere(root.join(AT_WORK))),

@@ -27,6 +27,10 @@ impl Case {
             ("bin/link".to_owned(), trees::Source::Link { target: "tool".to_owned() }),
         ];
         home.trees().import(entries, None).expect("imported");
+        let certificates = crate::certificates::tests::opened(&home);
+        for number in 0..3 {
+            crate::certificates::tests::append(&certificates, number).expect("logged");
+        }
         home.close().await.expect("closed");
         case
     }
@@ -101,7 +105,9 @@ async fn what_is_put_back_is_what_was_taken() {
     assert_eq!((mode("backup"), mode("restored/data/log/key.pem")), (0o700, 0o600));
     assert!(!case.at("restored/.restoring").exists());
     let old = Reader::open(&case.sample.data().join("log")).expect("readable");
+    let issued = put_back(&case.sample.data().join("ct"));
     case.lose("restored");
+    assert_eq!(put_back(&case.sample.data().join("ct")), issued, "the log of certificates, with its files");
     let home = case.sample.open().await;
     assert_eq!(home.log().checkpoint(), old.checkpoint());
     home.append(vec![case.sample.unique(999)], now()).await.expect("it is the newest copy, and goes on");
