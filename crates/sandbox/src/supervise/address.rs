@@ -30,6 +30,13 @@ pub(super) fn internet(bytes: &[u8]) -> Option<Internet> {
     }
 }
 
+/// Returns the path of a Unix socket's address; `None` for one without a path, and for other families.
+pub(super) fn unix_path(bytes: &[u8]) -> Option<&[u8]> {
+    let (family, path) = bytes.split_at_checked(2)?;
+    let path = path.split(|&byte| byte == 0).next()?;
+    (family == (libc::AF_UNIX as u16).to_ne_bytes() && !path.is_empty()).then_some(path)
+}
+
 fn version_4(bytes: &[u8]) -> Option<Internet> {
     let port = u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?);
     let octets: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;

@@ -27,6 +27,8 @@ const REMOVEXATTRAT: i64 = 466;
 const OPEN_TREE_ATTR: i64 = 467;
 const FILE_SETATTR: i64 = 469;
 const QUOTACTL_FD: i64 = 443;
+const MEMFD_SECRET: i64 = 447;
+const PROCESS_MRELEASE: i64 = 448;
 const STATMOUNT: i64 = 457;
 const LISTMOUNT: i64 = 458;
 
@@ -117,6 +119,8 @@ pub(super) enum Then {
     Touch(Place),
     /// Perhaps a mark of a script; where its path stands.
     Mark { path: usize },
+    /// A change of an open file's attributes, which Landlock knows nothing of: refused outside the scratch directory. The descriptor.
+    Keep(usize),
 }
 
 /// Where a path stands: directory argument (`None`: the working directory) and path argument.
@@ -149,7 +153,8 @@ const UNIX: &[u32] = &[libc::AF_UNIX as u32];
 /// What differs between runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// Whether a network namespace of our own holds; without it no socket is allowed.
+    /// Whether network and IPC namespaces of our own hold; without them no socket, and nothing of System V or of message
+    /// queues, is allowed.
     pub(super) own_network: bool,
     /// Whether the tracer answers `sched_getaffinity`.
     pub(super) affinity: bool,
@@ -169,7 +174,7 @@ pub(super) fn rules(settings: Settings, knobs: Knobs) -> Vec<Rule> {
 
 fn every_tier(settings: Settings) -> Vec<Rule> {
     let mut rules = files();
-    rules.extend(changes());
+    rules.extend(changes(settings));
     rules.extend(network(settings));
     rules.extend(conditional());
     rules.extend(DENIED.iter().map(|&(number, name)| Rule { number, name, when: When::Always, then: Then::Deny }));
@@ -201,7 +206,7 @@ fn files() -> Vec<Rule> {
     ]
 }
 
-fn changes() -> Vec<Rule> {
+fn changes(settings: Settings) -> Vec<Rule> {
     use AccessKind::{Attributes, Create, Read, Remove, RenameFrom, RenameTo, Write};
     let one = |number, name, place, kind| rule(number, name, Then::Change { place, kind, follow: false });
     let follow = |number, name, place, kind| rule(number, name, Then::Change { place, kind, follow: true });
@@ -242,7 +247,8 @@ fn changes() -> Vec<Rule> {
     // Without a path these change an open file, which was recorded when it was opened.
     for (number, name) in [(libc::SYS_utimensat, "utimensat"), (libc::SYS_futimesat, "futimesat")] {
         let then = Then::Change { place: (Some(0), 1), kind: Attributes, follow: false };
-        rules.push(Rule { number, name, when: When::NonZero(1), then });
+        let when = if settings.own_network { When::NonZero(1) } else { When::Always };
+        rules.push(Rule { number, name, when, then });
     }
     rules
 }
@@ -250,7 +256,7 @@ fn changes() -> Vec<Rule> {
 fn network(settings: Settings) -> Vec<Rule> {
     let addressed = |address| Then::Network(address);
     let families = if settings.own_network { When::IsNot(0, FAMILIES) } else { When::Always };
-    vec![
+    let mut rules = vec![
         Rule { number: libc::SYS_socket, name: "socket", when: families, then: Then::Deny },
         Rule { number: libc::SYS_socketpair, name: "socketpair", when: When::IsNot(0, UNIX), then: Then::Deny },
         rule(libc::SYS_connect, "connect", addressed(Address::Arguments(1, 2))),
@@ -262,8 +268,30 @@ fn network(settings: Settings) -> Vec<Rule> {
         },
         rule(libc::SYS_sendmsg, "sendmsg", addressed(Address::Message(1))),
         rule(libc::SYS_sendmmsg, "sendmmsg", addressed(Address::Messages(1, 2))),
-    ]
+    ];
+    if !settings.own_network {
+        rules.extend(KEPT.iter().map(|&(number, name)| rule(number, name, Then::Keep(0))));
+        rules.extend(IPC.iter().map(|&(number, name)| rule(number, name, Then::Deny)));
+    }
+    rules
 }
+
+/// Without a file system of our own, these reach the host's files by a descriptor that only reads. `landlock(7)` lists them among what it
+/// cannot restrict: `chmod`, `chown`, `setxattr`, `utime`, `ioctl`, `flock`.
+const KEPT: &[(i64, &str)] = &[
+    (libc::SYS_fchmod, "fchmod"),
+    (libc::SYS_fchown, "fchown"),
+    (libc::SYS_fsetxattr, "fsetxattr"),
+    (libc::SYS_fremovexattr, "fremovexattr"),
+];
+
+/// What an IPC namespace of our own would confine (`ipc_namespaces(7)`): it is reached without a path, and outlives its maker.
+const IPC: &[(i64, &str)] = &[
+    (libc::SYS_shmget, "shmget"),
+    (libc::SYS_semget, "semget"),
+    (libc::SYS_msgget, "msgget"),
+    (libc::SYS_mq_open, "mq_open"),
+];
 
 fn conditional() -> Vec<Rule> {
     let deny = |number, name, when| Rule { number, name, when, then: Then::Deny };
@@ -285,6 +313,8 @@ const DENIED: &[(i64, &str)] = &[
     (libc::SYS_ptrace, "ptrace"),
     (libc::SYS_process_vm_readv, "process_vm_readv"),
     (libc::SYS_process_vm_writev, "process_vm_writev"),
+    (libc::SYS_process_madvise, "process_madvise"),
+    (PROCESS_MRELEASE, "process_mrelease"),
     (libc::SYS_pidfd_getfd, "pidfd_getfd"),
     (libc::SYS_kcmp, "kcmp"),
     (libc::SYS_add_key, "add_key"),
@@ -297,6 +327,9 @@ const DENIED: &[(i64, &str)] = &[
     (libc::SYS_io_uring_enter, "io_uring_enter"),
     (libc::SYS_io_uring_register, "io_uring_register"),
     (libc::SYS_open_by_handle_at, "open_by_handle_at"),
+    (libc::SYS_name_to_handle_at, "name_to_handle_at"),
+    // `memfd_secret(2)`: memory that no tracer can read, so an address in it would go unseen.
+    (MEMFD_SECRET, "memfd_secret"),
     (libc::SYS_fanotify_init, "fanotify_init"),
     (libc::SYS_fanotify_mark, "fanotify_mark"),
     (libc::SYS_mount, "mount"),

@@ -1,4 +1,4 @@
-//! Landlock at `trace-only`: writes only below the scratch directory, and no look at the directories that the host names.
+//! Landlock at `trace-only`: writes only below the scratch directory, and no look at the directories that the host names, or at devices.
 //!
 //! Reference: `landlock(7)`. Landlock knows only grants, so denying one directory means granting everything beside it: each entry of each
 //! directory on the way down to it. What appears there later is denied too, and the directories on the way cannot be listed.
@@ -34,9 +34,11 @@ pub(super) fn fence(scratch: &Path, denied: &[PathBuf]) -> Result<(), FenceError
     if crate::sys::landlock_abi().is_none() {
         return Ok(());
     }
-    let readable = openings(denied, &list)?;
+    // What is typed into the same user's terminals could be read, and what other programs keep in `/dev/shm`.
+    let denied: Vec<PathBuf> = denied.iter().cloned().chain([PathBuf::from("/dev")]).collect();
+    let readable = openings(&denied, &list)?;
     let look = AccessFs::from_read(NEWEST);
-    let devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+    let devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
     let use_device = AccessFs::ReadFile | AccessFs::WriteFile;
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)

@@ -140,6 +140,7 @@ fn run(plan: &Plan, host: &Host, sink: &mut Sink) -> Result<(), Failure> {
         sys::prctl(libc::PR_SET_DUMPABLE, 0).map_err(|error| Failure::setup("closing the supervisor", "", error))?;
     }
     let prefix = if level == Level::TraceOnly { host.scratch.to_string_lossy().into_owned() } else { String::new() };
+    tracer.scratch = (level == Level::TraceOnly).then(|| resolved_scratch(&prefix));
     let has_failed = run_steps(plan, &prefix, &mut tracer)?;
     if tracer.limit.is_none() {
         let place = Place { root: tracer.root(), prefix: &prefix, to: &host.collect, sources: &host.sources };
@@ -162,6 +163,11 @@ fn run(plan: &Plan, host: &Host, sink: &mut Sink) -> Result<(), Failure> {
     drop(session);
     sink.emit(&Event::Finished { lost, losses, duration_us });
     Ok(())
+}
+
+/// The kernel's own name of the scratch directory, which paths of tracees are compared with.
+fn resolved_scratch(path: &str) -> String {
+    std::fs::canonicalize(path).map_or_else(|_| path.to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
 /// Runs the steps until one fails or a limit is reached; returns whether one failed.

@@ -4,12 +4,13 @@
 //! A changed path is resolved up to its last name in the root of the sandbox; a failed one is only tidied, for there is nothing to ask.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use libc::pid_t;
+use wire::digest::{Algorithm, Digest, Hasher};
 
 use super::record::{Program, text};
 use crate::sys;
@@ -17,6 +18,10 @@ use crate::sys;
 #[cfg(test)]
 mod tests;
 
+/// How the kernel names a file that is in memory alone.
+const MEMORY: &str = "/memfd:";
+/// Programs are some megabytes; the tracer stands still while it reads one.
+const MEMORY_PROGRAM_BYTES_MAX: u64 = 512 << 20;
 /// What the kernel appends to the name of a file that was removed.
 const DELETED: &[u8] = b" (deleted)";
 
@@ -70,23 +75,71 @@ pub(super) fn resolved(root: &OwnedFd, path: &Path, follow: bool) -> String {
     text(found.as_deref().unwrap_or(path).as_os_str().as_bytes())
 }
 
+/// Returns the resolved path of a socket.
+pub(super) fn socket(root: &OwnedFd, path: &Path) -> Option<String> {
+    use std::os::unix::fs::FileTypeExt;
+    let opened = std::fs::File::from(sys::open_in_root(root.as_fd(), path, libc::O_PATH).ok()?);
+    if !opened.metadata().ok()?.file_type().is_socket() {
+        return None;
+    }
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).ok()?;
+    Some(text(link.as_os_str().as_bytes()))
+}
+
 fn resolve(root: &OwnedFd, path: &Path) -> Option<PathBuf> {
     let opened = sys::open_in_root(root.as_fd(), path, libc::O_PATH).ok()?;
     let link = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).ok()?;
     link.is_absolute().then_some(link)
 }
 
-/// Reads what `/proc` tells about a program that just started.
+/// Reads what `/proc` tells about a program that just started. One in memory alone is named with the digest of its bytes:
+/// `/memfd:name (sha256:…)`.
 pub(super) fn program(pid: pid_t) -> io::Result<Program> {
     let of = |name: &str| format!("/proc/{pid}/{name}");
     let link =
         |name: &str| std::fs::read_link(of(name)).map(|path| text(without_deleted(path.as_os_str().as_bytes(), b"")));
+    let mut exe = link("exe")?;
+    if exe.starts_with(MEMORY) {
+        exe = format!("{exe} ({})", digest(&of("exe"))?);
+    }
     Ok(Program {
-        exe: link("exe")?,
+        exe,
         argv: strings(&std::fs::read(of("cmdline"))?),
         cwd: link("cwd")?,
         variables: strings(&std::fs::read(of("environ"))?).into_iter().map(variable).collect(),
     })
+}
+
+fn digest(path: &str) -> io::Result<Digest> {
+    let mut file = std::fs::File::open(path)?;
+    if file.metadata()?.len() > MEMORY_PROGRAM_BYTES_MAX {
+        return Err(io::Error::other("a program in memory that is too large to be digested"));
+    }
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    let mut piece = vec![0_u8; 1 << 17];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&piece[..count]),
+        }
+    }
+}
+
+/// Returns the file that a program begins in when that is not the program itself: the loader, which no system call opened.
+pub(super) fn loader(pid: pid_t, exe: &str) -> io::Result<Option<String>> {
+    let begins = sys::trace::registers(pid)?.rip;
+    let maps = std::fs::read(format!("/proc/{pid}/maps"))?;
+    let line = maps.split(|&byte| byte == b'\n').find(|line| range(line).is_some_and(|range| range.contains(&begins)));
+    let line = line.ok_or_else(|| io::Error::other("it begins in no map"))?;
+    // The sixth field is the path; the kernel writes a newline in it as `\012`.
+    let path = line.iter().position(|&byte| byte == b'/').map(|at| text(without_deleted(&line[at..], b"")));
+    Ok(path.filter(|path| path != exe && !path.starts_with(MEMORY)))
+}
+
+fn range(line: &[u8]) -> Option<std::ops::Range<u64>> {
+    let line = std::str::from_utf8(line.split(|&byte| byte == b' ').next()?).ok()?;
+    let (start, end) = line.split_once('-')?;
+    Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?)
 }
 
 fn strings(bytes: &[u8]) -> Vec<String> {

@@ -17,6 +17,9 @@ use crate::tier::Tier;
 /// A shell's word for "found but cannot be run" and "not found".
 const CANNOT_RUN: i32 = 126;
 const NOT_FOUND: i32 = 127;
+/// No core dump, to no file and to no program: `core(5)` says that a limit of 0 does not hold for a `core_pattern` that is a pipe to a program
+/// of the host; the kernel (`fs/coredump.c`) takes 1 for "none", for that case and, as less than a page, for files.
+const CORE_BYTES: u64 = 1;
 /// The usual soft limit, made the same everywhere: the kernel derives from it how many arguments fit.
 const STACK_BYTES: u64 = 8 << 20;
 
@@ -50,7 +53,7 @@ fn enter(program: &Program, limits: &Limits) -> io::Result<()> {
     sys::null_stdin()?;
     sys::close_on_exec_from(3)?;
     sys::default_signals();
-    sys::limit(libc::RLIMIT_CORE, 0)?;
+    sys::limit(libc::RLIMIT_CORE, CORE_BYTES)?;
     sys::limit(libc::RLIMIT_STACK, STACK_BYTES)?;
     sys::limit(libc::RLIMIT_NOFILE, limits.open_files)?;
     sys::limit(libc::RLIMIT_FSIZE, limits.file_bytes)?;

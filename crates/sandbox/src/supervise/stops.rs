@@ -2,7 +2,7 @@
 
 use libc::pid_t;
 
-use super::address::{ADDRESS_MAX, Internet, internet};
+use super::address::{ADDRESS_MAX, Internet, internet, unix_path};
 use super::calls::{Address, Flags, Place, Rule, Then, describe, family};
 use super::times::Wake;
 use super::tracer::{Tracer, resume};
@@ -84,6 +84,10 @@ impl Tracer<'_> {
             Then::Mark { path } => self.marked(pid, arguments[path]),
             Then::Sleep(sleep) => self.sleep_begins(pid, rule, arguments, sleep),
             Then::Look { .. } => self.pend(pid, Pending::new(rule, arguments)),
+            Then::Keep(descriptor) => match self.outside(pid, Some(arguments[descriptor]), b"", true) {
+                Some(path) => self.keep(pid, &rule, &path),
+                None => resume(pid),
+            },
             _ => self.begin_file(pid, rule, arguments),
         }
     }
@@ -132,13 +136,40 @@ impl Tracer<'_> {
             Then::Open { flags, .. } => open_flags(pid, flags, &arguments),
             _ => 0,
         };
+        if let Then::Change { place: (directory, path), kind: AccessKind::Attributes, follow } = rule.then {
+            let directory = directory.map(|index| arguments[index]);
+            let is_of_descriptor = arguments[path] == 0;
+            let follow = follow || is_of_descriptor || !is_link_kept(&rule, &arguments);
+            if let Some(path) = self.outside(pid, directory, paths[0].as_deref().unwrap_or_default(), follow) {
+                return self.keep(pid, &rule, &path);
+            }
+            if is_of_descriptor {
+                return resume(pid);
+            }
+        }
         self.pend(pid, Pending { paths, flags, ..Pending::new(rule, arguments) });
     }
 
+    /// At `trace-only`: returns the path when it lies outside the scratch directory, or cannot be told.
+    fn outside(&self, pid: pid_t, directory: Option<u64>, path: &[u8], follow: bool) -> Option<String> {
+        let scratch = self.scratch.as_deref()?;
+        let found = place::absolute(pid, directory, path).map(|path| place::resolved(&self.root, &path, follow));
+        let found = found.unwrap_or_else(|_| "?".to_owned());
+        (!crate::plan::is_within(&found, scratch)).then_some(found)
+    }
+
+    fn keep(&mut self, pid: pid_t, rule: &Rule, path: &str) {
+        self.book.deny(self.process(pid), format!("{}({path})", rule.name));
+        self.watch_events();
+        skip(pid, -i64::from(libc::EPERM));
+    }
+
     fn begin_network(&mut self, pid: pid_t, rule: Rule, arguments: [u64; 6], address: Address) {
-        let addresses = match address {
-            Address::Arguments(pointer, length) => read_address(pid, arguments[pointer], arguments[length]),
-            Address::Message(pointer) => read_message(pid, arguments[pointer]),
+        let found: Vec<Vec<u8>> = match address {
+            Address::Arguments(pointer, length) => {
+                read_address(pid, arguments[pointer], arguments[length]).into_iter().collect()
+            }
+            Address::Message(pointer) => read_message(pid, arguments[pointer]).into_iter().collect(),
             Address::Messages(pointer, count) => {
                 if arguments[count] > MESSAGES_MAX {
                     self.book.lose(format!("addresses of {} messages", arguments[count]));
@@ -148,10 +179,26 @@ impl Tracer<'_> {
                 (0..count).flat_map(|index| read_message(pid, first.wrapping_add(index * MESSAGE_BYTES))).collect()
             }
         };
+        if let Some(path) =
+            found.iter().filter_map(|bytes| unix_path(bytes)).find_map(|path| self.pinned_socket(pid, path))
+        {
+            self.book.deny(self.process(pid), format!("{}(unix:{path})", rule.name));
+            self.watch_events();
+            return skip(pid, -i64::from(libc::EPERM));
+        }
+        let addresses: Vec<Internet> = found.iter().filter_map(|bytes| internet(bytes)).collect();
         if addresses.is_empty() {
             return resume(pid);
         }
         self.pend(pid, Pending { addresses, ..Pending::new(rule, arguments) });
+    }
+
+    /// Returns where a socket lies that this path leads to, if that is among the inputs: then whoever listens is outside, for a read-only
+    /// mount keeps nobody from connecting (`unix(7)` asks for permission to write the file alone).
+    fn pinned_socket(&self, pid: pid_t, path: &[u8]) -> Option<String> {
+        let path = place::absolute(pid, None, path).ok()?;
+        let found = place::socket(&self.root, &path)?;
+        self.world.plan.writable_above(&found).is_none().then_some(found)
     }
 
     pub(super) fn pend(&mut self, pid: pid_t, pending: Pending) {
@@ -216,6 +263,9 @@ impl Tracer<'_> {
     }
 
     fn succeeded(&mut self, pid: pid_t, pending: &Pending, result: i64) {
+        if !self.paths_stand(pid, pending) {
+            self.book.lose(format!("path of {} by process {pid}: it was changed under the call", pending.rule.name));
+        }
         match pending.rule.then {
             Then::Open { directory, .. } => self.opened(pid, pending, directory, result),
             Then::Change { place, kind, follow } => self.changed(pid, pending, 0, place, kind, follow),
@@ -231,6 +281,7 @@ impl Tracer<'_> {
 
     fn opened(&mut self, pid: pid_t, pending: &Pending, directory: Option<usize>, descriptor: i64) {
         let asked = pending.paths[0].as_deref().unwrap_or_default();
+        self.opened_as_asked(pid, pending, directory, descriptor);
         let path = match place::descriptor(pid, descriptor, asked) {
             Ok(Some(path)) => path,
             Ok(None) => return,
@@ -254,6 +305,43 @@ impl Tracer<'_> {
         if kinds.contains(&AccessKind::Read) && !self.script_opened(pid, pending, descriptor, &path) {
             self.opened_for_reading(pid, pending, descriptor, &path);
         }
+    }
+
+    /// Where another thread could put something else in the descriptor's place before it is looked at, the path that was asked
+    /// for is told too, if it leads elsewhere: the evidence then holds more than happened, not less.
+    fn opened_as_asked(&mut self, pid: pid_t, pending: &Pending, directory: Option<usize>, descriptor: i64) {
+        let process = self.process(pid);
+        let Some(asked) = pending.paths[0].as_deref().filter(|_| self.shared.contains(&process)) else { return };
+        if pending.flags & libc::O_TMPFILE == libc::O_TMPFILE {
+            return;
+        }
+        let Ok(path) = place::absolute(pid, directory.map(|index| pending.arguments[index]), asked) else { return };
+        // These lead to what each process has open for itself.
+        if path.starts_with("/proc") || path.starts_with("/dev") {
+            return;
+        }
+        let path = place::resolved(&self.root, &path, true);
+        if place::descriptor(pid, descriptor, asked).is_ok_and(|found| found.as_ref() != Some(&path)) {
+            for &kind in open_kinds(pending.flags) {
+                self.book.access(process, path.clone(), kind, &mut |event| self.sink.emit(event));
+            }
+        }
+    }
+
+    /// Whether the paths in the program's memory are what they were before the call; if not, the kernel may have read others.
+    fn paths_stand(&self, pid: pid_t, pending: &Pending) -> bool {
+        let places: [Option<usize>; 2] = match pending.rule.then {
+            Then::Change { place, .. } | Then::Touch(place) => [Some(place.1), None],
+            Then::Move { from, to, .. } => [Some(from.1), Some(to.1)],
+            _ => return true,
+        };
+        let same = |(path, place): (&Option<Vec<u8>>, Option<usize>)| match (path, place) {
+            (Some(path), Some(place)) => {
+                trace::read_string(pid, pending.arguments[place]).is_ok_and(|now| now == *path)
+            }
+            _ => true,
+        };
+        pending.paths.iter().zip(places).all(same)
     }
 
     pub(super) fn changed(
@@ -355,6 +443,19 @@ fn open_flags(pid: pid_t, flags: Flags, arguments: &[u64; 6]) -> i32 {
     }
 }
 
+/// Whether a change of attributes is one of a link itself.
+fn is_link_kept(rule: &Rule, arguments: &[u64; 6]) -> bool {
+    let flags = match rule.number {
+        libc::SYS_lchown | libc::SYS_lsetxattr | libc::SYS_lremovexattr => return true,
+        libc::SYS_fchownat => arguments[4],
+        libc::SYS_utimensat => arguments[3],
+        libc::SYS_futimesat => return false,
+        // fchmodat2 and those of attributes by directory.
+        _ => arguments[if rule.name == "fchmodat2" { 3 } else { 2 }],
+    };
+    flags & libc::AT_SYMLINK_NOFOLLOW as u64 != 0
+}
+
 /// What an open with these flags does to the file.
 fn open_kinds(flags: i32) -> &'static [AccessKind] {
     use AccessKind::{Create, List, Read, Write};
@@ -379,25 +480,23 @@ fn open_kinds(flags: i32) -> &'static [AccessKind] {
 /// Size of `struct mmsghdr`.
 const MESSAGE_BYTES: u64 = 64;
 
-fn read_message(pid: pid_t, header: u64) -> Vec<Internet> {
+fn read_message(pid: pid_t, header: u64) -> Option<Vec<u8>> {
     // A `struct msghdr` begins with the address's pointer (8 bytes) and length (4 bytes).
     let mut start = [0_u8; 16];
     if trace::read_memory(pid, header, &mut start).ok() != Some(start.len()) {
-        return Vec::new();
+        return None;
     }
     let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = start;
     let pointer = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
     read_address(pid, pointer, u64::from(u32::from_ne_bytes([i, j, k, l])))
 }
 
-fn read_address(pid: pid_t, pointer: u64, length: u64) -> Vec<Internet> {
-    let mut bytes = [0_u8; ADDRESS_MAX];
-    let wanted = &mut bytes[..length.min(ADDRESS_MAX as u64) as usize];
-    if pointer == 0 || wanted.is_empty() {
-        return Vec::new();
+fn read_address(pid: pid_t, pointer: u64, length: u64) -> Option<Vec<u8>> {
+    let mut bytes = vec![0_u8; length.min(ADDRESS_MAX as u64) as usize];
+    if pointer == 0 || bytes.is_empty() {
+        return None;
     }
-    match trace::read_memory(pid, pointer, wanted) {
-        Ok(count) => internet(&wanted[..count]).into_iter().collect(),
-        Err(_) => Vec::new(),
-    }
+    let count = trace::read_memory(pid, pointer, &mut bytes).ok()?;
+    bytes.truncate(count);
+    Some(bytes)
 }

@@ -22,7 +22,7 @@ use super::stops::Pending;
 use super::times::Wake;
 use super::world::World;
 use crate::error::Failure;
-use crate::outcome::{Exit, Limit};
+use crate::outcome::{AccessKind, Exit, Limit};
 use crate::plan::{Limits, Plan};
 use crate::sys;
 use crate::sys::trace::{self, Report};
@@ -54,8 +54,12 @@ pub(super) struct StepEnd {
 pub(super) struct Tracer<'a> {
     pub(super) init: pid_t,
     pub(super) root: OwnedFd,
+    /// At `trace-only`: the directory that stands for `/`.
+    pub(super) scratch: Option<String>,
     pub(super) rules: Vec<Option<Rule>>,
     pub(super) tasks: HashMap<pid_t, Task>,
+    /// Processes whose memory or descriptors another thread or process may change while a call runs.
+    pub(super) shared: HashSet<pid_t>,
     pub(super) book: Book,
     pub(super) sink: &'a mut Sink,
     pub(super) cpus: u32,
@@ -96,11 +100,13 @@ impl<'a> Tracer<'a> {
         Self {
             init,
             root,
+            scratch: None,
             rules: Vec::new(),
             world,
             scripts: Tracing::default(),
             settings,
             tasks: HashMap::new(),
+            shared: HashSet::new(),
             book: Book::default(),
             sink,
             cpus: plan.cpus,
@@ -236,8 +242,9 @@ impl<'a> Tracer<'a> {
         self.tell_ran(self.process(parent));
         match trace::event_message(parent) {
             Ok(child) => {
-                let is_thread = is_thread(parent);
-                self.adopt(child as pid_t, Some(parent), is_thread);
+                let flags = clone_flags(parent);
+                self.adopt(child as pid_t, Some(parent), flags & libc::CLONE_THREAD as u64 != 0);
+                self.share(parent, child as pid_t, flags);
             }
             // The parent was killed within the stop; its child reports itself and is adopted at a tick.
             Err(_) => return,
@@ -275,7 +282,20 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    fn share(&mut self, parent: pid_t, child: pid_t, flags: u64) {
+        let (parent, child) = (self.process(parent), self.process(child));
+        let with_parent =
+            flags & (libc::CLONE_VM | libc::CLONE_FILES) as u64 != 0 && flags & libc::CLONE_VFORK as u64 == 0;
+        if with_parent {
+            self.shared.extend([parent, child]);
+        } else if self.shared.contains(&parent) {
+            // What `vfork` makes has the memory of a parent whose other threads run on.
+            self.shared.insert(child);
+        }
+    }
+
     fn executed(&mut self, pid: pid_t) {
+        self.shared.remove(&pid);
         let former = trace::event_message(pid).map_or(pid, |former| former as pid_t);
         // Whichever thread called, the process goes on alone under its leader's number.
         self.tasks.retain(|&id, task| task.process != pid || id == pid || id == former);
@@ -289,7 +309,13 @@ impl<'a> Tracer<'a> {
                 self.begin_program(pid, &program);
                 self.end_script(pid);
                 let start = self.script_of(&program);
+                let loader = place::loader(pid, &program.exe);
                 self.book.execute(pid, program, now, &mut |event| self.sink.emit(event));
+                match loader {
+                    Ok(Some(path)) => self.book.access(pid, path, AccessKind::Read, &mut |event| self.sink.emit(event)),
+                    Ok(None) => {}
+                    Err(error) => self.lose_unless_gone(pid, &format!("loader ({error})")),
+                }
                 self.begin_script(pid, start);
             }
             Err(error) => self.book.lose(format!("program of process {pid}: {error}")),
@@ -307,6 +333,7 @@ impl<'a> Tracer<'a> {
         self.unfinished(pid, &task);
         if task.process == pid {
             self.tasks.retain(|_, other| other.process != pid);
+            self.shared.remove(&pid);
             self.world.end(pid);
             self.end_script(pid);
             let usage = (report.cpu_us, report.rss_max_kib);
@@ -416,8 +443,8 @@ pub(super) fn resume(pid: pid_t) {
     trace::resume(pid, 0).ok();
 }
 
-/// Whether the `clone` that a process stopped in makes a thread; `fork` and `vfork` have no flags.
-fn is_thread(parent: pid_t) -> bool {
+/// Returns the flags of the `clone` that a process stopped in; `fork` and `vfork` have none.
+fn clone_flags(parent: pid_t) -> u64 {
     let is_clone = trace::call_number(parent).is_ok_and(|number| number == libc::SYS_clone);
-    is_clone && trace::first_argument(parent).is_ok_and(|flags| flags & libc::CLONE_THREAD as u64 != 0)
+    if is_clone { trace::first_argument(parent).unwrap_or(0) } else { 0 }
 }

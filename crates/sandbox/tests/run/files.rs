@@ -86,8 +86,11 @@ fn the_path_of_an_open_is_the_kernels() {
         let here = outcome.accesses.iter().filter(|one| one.kind == AccessKind::Read && outcome.path(one) == path);
         here.map(|access| access.count).sum()
     };
-    let expected = format!("race: alpha {} beta {}\n", count("/build/a"), count("/build/sub/b"));
-    assert_eq!(bench.output, expected, "what was read is what was recorded");
+    let numbers: Vec<u64> = bench.output.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [alpha, beta] = numbers[..] else { panic!("{}", bench.output) };
+    assert!(alpha + beta > 0, "{}", bench.output);
+    // Another thread could have changed the descriptor as well as the path, so what was asked for is told too.
+    assert!(count("/build/a") >= alpha && count("/build/sub/b") >= beta, "what was read is recorded: {}", bench.output);
 }
 
 fn copies_are_canonical() {

@@ -94,7 +94,11 @@ fn program_from_memory() {
     let mut bench = Bench::new("memory", "/tools/hostile-static fexec");
     let outcome = bench.pass();
     assert_eq!(bench.output, "said memory\n");
-    assert_eq!(process(&outcome, "/memfd:copy").argv, ["from-memory", "say", "memory"]);
+    let program =
+        outcome.processes.iter().find(|one| one.exe.starts_with("/memfd:copy")).expect("the program in memory");
+    assert_eq!(program.argv, ["from-memory", "say", "memory"]);
+    let bytes = std::fs::read(crate::harness::tools().join("hostile-static")).expect("what was copied");
+    assert_eq!(program.exe, format!("/memfd:copy ({})", wire::digest::Digest::of(&bytes)));
 }
 
 fn killed_parents_lose_nothing() {
