@@ -21,15 +21,26 @@ use sandbox::trace::live::Live;
 pub(crate) const EPOCH_UNIX_S: i64 = 981_173_106;
 /// A name and what it checks; a panic is a failure.
 pub(crate) type Test = (&'static str, fn());
+/// A test of a table: its name is made from the row.
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) check: Box<dyn Fn() + std::panic::RefUnwindSafe>,
+}
+
+impl From<&Test> for Row {
+    fn from(&(name, check): &Test) -> Self {
+        Self { name: name.to_owned(), check: Box::new(check) }
+    }
+}
 
 pub(crate) const AS_USER: &str = "SANDBOX_TEST_AS_USER";
 const USER: &str = "65534";
 
 /// Runs tests whose name holds one of the words; returns the exit code.
-pub(crate) fn run_all(arguments: &[String], tests: &[Test]) -> i32 {
+pub(crate) fn run_all(arguments: &[String], tests: &[Row]) -> i32 {
     let words: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let chosen: Vec<&Test> = tests.iter().filter(|(name, _)| chosen(name)).collect();
+    let chosen: Vec<&Row> = tests.iter().filter(|row| chosen(&row.name)).collect();
     let is_child = std::env::var_os(AS_USER).is_some();
     let who = if is_root() { "root" } else { "user" };
     if !is_child {
@@ -37,8 +48,8 @@ pub(crate) fn run_all(arguments: &[String], tests: &[Test]) -> i32 {
     }
     let started = Instant::now();
     let (mut passed, mut failed) = (0, Vec::new());
-    for (name, test) in &chosen {
-        let is_ok = std::panic::catch_unwind(test).is_ok();
+    for Row { name, check } in &chosen {
+        let is_ok = std::panic::catch_unwind(check).is_ok();
         println!("test {who}::{name} ... {}", if is_ok { "ok" } else { "FAILED" });
         if is_ok { passed += 1 } else { failed.push(format!("{who}::{name}")) }
     }
@@ -303,6 +314,7 @@ pub(crate) fn tools() -> &'static Path {
                 "the tests need a C compiler `cc` with a static C library"
             );
         }
+        crate::escape::build(&place);
         place
     })
 }

@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, reason = "a test harness speaks on standard output")]
 
+mod escape;
 mod evidence;
 mod files;
 mod harness;
@@ -35,8 +36,8 @@ fn main() {
     }
 }
 
-fn tests() -> Vec<harness::Test> {
-    [
+fn tests() -> Vec<harness::Row> {
+    let named = [
         evidence::TESTS,
         processes::TESTS,
         files::TESTS,
@@ -47,6 +48,7 @@ fn tests() -> Vec<harness::Test> {
         survivors::TESTS,
         tiers::TESTS,
         scripts::TESTS,
-    ]
-    .concat()
+        escape::TESTS,
+    ];
+    named.into_iter().flatten().map(harness::Row::from).chain(escape::rows()).collect()
 }
