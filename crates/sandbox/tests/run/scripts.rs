@@ -5,12 +5,12 @@ pub(crate) mod measure;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::BufRead;
 
 use sandbox::event::Event;
 use sandbox::outcome::Outcome;
 use sandbox::plan::{Mount, Step};
 use sandbox::script::{How, Place, ScriptEvent, Scripts, decode};
+use sandbox::trace::Reader;
 
 use crate::harness::{Bench, Test, step};
 use corpus::{CORPUS, For};
@@ -102,8 +102,8 @@ struct Told {
 fn told(bench: &Bench) -> Told {
     let file = fs::File::open(&bench.host.trace).expect("a trace");
     let mut told = Told::default();
-    for line in std::io::BufReader::new(file).lines() {
-        let event: Event = serde_json::from_str(&line.expect("a line")).expect("an event");
+    let mut reader = Reader::new(file).expect("a trace");
+    while let Some(event) = reader.read().expect("an event") {
         let Event::Script(event) = event else { continue };
         match event {
             ScriptEvent::Script { path, .. } => told.scripts.push(path),
