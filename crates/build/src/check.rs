@@ -73,7 +73,9 @@ impl Files {
             files.manifests.extend(read(project, name)?);
         }
         for path in named.iter().flatten() {
-            if let (Some(kind), Some((path, bytes))) = (LockFileKind::of_path(path), read(project, path)?) {
+            if let Some((path, bytes)) = read(project, path)?
+                && let Some(kind) = LockFileKind::of_file(&path, &bytes)
+            {
                 let beside = ecosystem::beside(project, &path, kind)?;
                 files.lock_files.push(ProjectFile { path, kind, bytes, beside });
             }

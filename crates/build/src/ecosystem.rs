@@ -20,12 +20,14 @@ pub mod node;
 
 pub mod python;
 
+pub use node::tool::Tool;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use inspect::lock_file::Role;
+use inspect::lock_file::{Problem as LockProblem, Role, pnpm, yarn};
 use model::recipe::Settings;
 use sandbox::plan::{Mount, is_within};
 use serde::Deserialize;
@@ -75,8 +77,12 @@ pub enum LockFileKind {
     Poetry,
     /// `pylock.toml`
     Pylock,
-    /// `yarn.lock`
+    /// `pnpm-lock.yaml`
+    Pnpm,
+    /// `yarn.lock` of yarn 1
     Yarn,
+    /// `yarn.lock` of yarn 2 and newer
+    YarnBerry,
 }
 
 /// What is known of a format of lock files beside how to read it.
@@ -90,7 +96,7 @@ struct Format {
     mend: &'static str,
 }
 
-const FORMATS: [Format; 8] = [
+const FORMATS: [Format; 10] = [
     Format {
         kind: LockFileKind::Cargo,
         name: "cargo",
@@ -135,6 +141,20 @@ const FORMATS: [Format; 8] = [
         file: "yarn.lock",
         mend: "yarn install",
     },
+    Format {
+        kind: LockFileKind::YarnBerry,
+        name: "yarn-berry",
+        ecosystem: Ecosystem::Node,
+        file: "yarn.lock",
+        mend: "yarn install --mode=update-lockfile",
+    },
+    Format {
+        kind: LockFileKind::Pnpm,
+        name: "pnpm",
+        ecosystem: Ecosystem::Node,
+        file: "pnpm-lock.yaml",
+        mend: "pnpm install --lockfile-only",
+    },
 ];
 
 impl LockFileKind {
@@ -144,6 +164,14 @@ impl LockFileKind {
         let is_requirements = name.contains("requirements") && name.ends_with(".txt");
         let known = FORMATS.iter().find(|format| format.file == name).map(|format| format.kind);
         known.or(is_requirements.then_some(LockFileKind::Requirements))
+    }
+
+    /// Returns the format of a file, by its name and its bytes: yarn's two share a name.
+    pub fn of_file(path: &str, bytes: &[u8]) -> Option<LockFileKind> {
+        match LockFileKind::of_path(path)? {
+            LockFileKind::Yarn if yarn::is_berry(bytes) => Some(LockFileKind::YarnBerry),
+            kind => Some(kind),
+        }
     }
 
     /// Returns the name that stands in `assay.lock`.
@@ -168,7 +196,9 @@ impl LockFileKind {
 
 /// Returns the usual names of all lock files that are read.
 pub fn lock_file_names() -> Vec<&'static str> {
-    FORMATS.iter().map(|format| format.file).collect()
+    let mut names: Vec<&str> = FORMATS.iter().map(|format| format.file).collect();
+    names.dedup();
+    names
 }
 
 /// A lock file of the project.
@@ -228,9 +258,13 @@ impl ProjectFile {
             LockFileKind::Uv => inspect::lock_file::uv::parse(path, bytes),
             LockFileKind::Poetry => inspect::lock_file::poetry::parse(path, bytes),
             LockFileKind::Pylock => inspect::lock_file::pylock::parse(path, bytes),
-            LockFileKind::Yarn => inspect::lock_file::yarn::parse(path, bytes),
+            LockFileKind::Pnpm => pnpm::parse(path, bytes),
+            LockFileKind::Yarn | LockFileKind::YarnBerry => yarn::parse(path, bytes),
         };
-        read.map_err(|error| Problem::of_lock_file(self.text_of(&error.file), &error))
+        let mut lock = read.map_err(|error| Problem::of_lock_file(self.text_of(&error.file), &error))?;
+        // Its digests are of yarn's own zips: yarn checks those in the build, and `node::berry` pins the registry's files.
+        lock.findings.retain(|finding| finding.problem != LockProblem::Repacked);
+        Ok(lock)
     }
 
     /// The bytes of the file itself, or of one beside it.
@@ -273,7 +307,14 @@ impl ProjectFile {
         let has_code = |package: &&inspect::lock_file::Locked| {
             self.kind != LockFileKind::GoSum || package.origin.artifacts().iter().any(|a| a.role == Role::Package)
         };
-        Ok(lock.fetched().filter(has_code).map(|package| format!("{} {}", package.name, package.version)).collect())
+        let tool = self.tool()?.map(|tool| format!("{} {}", tool.name, tool.version));
+        let packages = lock.fetched().filter(has_code).map(|package| format!("{} {}", package.name, package.version));
+        Ok(packages.chain(tool).collect())
+    }
+
+    /// Returns the package manager that the project names beside it, with its digest.
+    pub fn tool(&self) -> Result<Option<Tool>, Problem> {
+        node::tool::of(self)
     }
 }
 
@@ -292,6 +333,7 @@ pub fn project_files(project: &Path, spec: &Spec) -> Result<Vec<ProjectFile>, Pr
         .map(|path| {
             let kind = LockFileKind::of_path(&path).expect("the specification was refused otherwise");
             let bytes = read(project, &path, kind)?;
+            let kind = LockFileKind::of_file(&path, &bytes).unwrap_or(kind);
             let beside = beside(project, &path, kind)?;
             Ok(ProjectFile { path, kind, bytes, beside })
         })
@@ -304,8 +346,15 @@ pub(crate) fn beside(
     path: &str,
     kind: LockFileKind,
 ) -> Result<Vec<(String, Vec<u8>)>, ProjectFileError> {
-    if kind != LockFileKind::GoSum {
-        return Ok(Vec::new());
+    match kind {
+        LockFileKind::GoSum => {}
+        LockFileKind::Pnpm | LockFileKind::Yarn | LockFileKind::YarnBerry => {
+            let directory = path.rfind('/').map_or("", |end| &path[..=end]);
+            let names = node::BESIDE.iter().map(|name| format!("{directory}{name}"));
+            let there = names.filter(|name| project.join(name).is_file());
+            return there.map(|name| Ok((name.clone(), read(project, &name, kind)?))).collect();
+        }
+        _ => return Ok(Vec::new()),
     }
     let directory = path.strip_suffix("go.sum").unwrap_or("");
     let go_mod = format!("{directory}go.mod");
@@ -369,6 +418,8 @@ pub struct Contribution {
     pub home: Vec<Mount>,
     /// Variables of every step.
     pub variables: BTreeMap<String, String>,
+    /// Directories that programs are looked for in before all others.
+    pub path: Vec<String>,
 }
 
 impl Ecosystem {

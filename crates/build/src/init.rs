@@ -84,6 +84,14 @@ pub enum InitError {
         /// A lock file that is there and not read.
         instead_of: Option<String>,
     },
+    /// A lock file of a package manager whose version nothing pins.
+    #[error("`{}` does not say which package manager installs it; run `{mend}`, which writes `packageManager`", path.display())]
+    NoPackageManager {
+        /// The manifest.
+        path: PathBuf,
+        /// The command that writes it.
+        mend: String,
+    },
     /// A member of a workspace.
     #[error("`{}` is a member of the workspace in `{}`; run `assay init` there", member.display(), root.display())]
     Member {

@@ -442,6 +442,11 @@ impl Lock {
             let locked = self.lock_files.iter().find(|locked| locked.path == file.path);
             if locked.is_none_or(|locked| locked.digest != file.digest() || locked.kind != file.kind) {
                 reasons.push(Stale::LockFile { path: file.path.clone(), changes: self.changes(file) });
+            } else if let Ok(Some(tool)) = file.tool()
+                && !self.dependencies.iter().any(|held| tool.is(held))
+            {
+                let changes = vec![format!("{} {} is new", tool.name, tool.version)];
+                reasons.push(Stale::LockFile { path: tool.stated_by, changes });
             }
         }
         for locked in &self.lock_files {

@@ -89,6 +89,26 @@ pub enum PinError {
     /// Python packages, but no Python to install them.
     #[error("a lock file of Python is named, but no package of the base is a Python; add `python3` to `packages`")]
     NoPython,
+    /// Two lock files whose projects name different versions of one package manager.
+    #[error("two package managers would have one name: `{name}` {first}, and {second}; name one version in both")]
+    TwoTools {
+        /// `pnpm`
+        name: String,
+        /// One version, and who says so.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A package manager that is none.
+    #[error("`{name} {version}` cannot be used: {reason}")]
+    Tool {
+        /// `pnpm`
+        name: String,
+        /// Its version.
+        version: String,
+        /// What is wrong with its tarball.
+        reason: String,
+    },
     /// A `GOPROXY` that leads nowhere.
     #[error("`GOPROXY` is `{0}`, which names no http address to fetch modules from; set it to a proxy's address")]
     NoProxy(String),

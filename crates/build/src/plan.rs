@@ -259,7 +259,9 @@ fn normalise(file: &crate::spec::Normalise) -> Normalise {
 /// The variables of every step; nothing of the machine is in them.
 fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
     let toolchains = lock.toolchains.iter().map(|toolchain| format!("{TOOLCHAINS}/{}/bin", toolchain.name));
-    let path: Vec<String> = toolchains.chain(lock.base.search_path()).collect();
+    let contributions = contributions(lock, settings);
+    let own = contributions.iter().flat_map(|contribution| contribution.path.clone());
+    let path: Vec<String> = own.chain(toolchains).chain(lock.base.search_path()).collect();
     let variables = BTreeMap::from([
         ("HOME", HOME.to_owned()),
         ("LC_ALL", "C.UTF-8".to_owned()),
@@ -272,7 +274,7 @@ fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
     let constructed = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
     let mut variables = lock.base.image_variables();
     variables.extend(constructed);
-    variables.extend(contributions(lock, settings).into_iter().flat_map(|contribution| contribution.variables));
+    variables.extend(contributions.into_iter().flat_map(|contribution| contribution.variables));
     variables
 }
 

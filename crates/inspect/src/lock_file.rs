@@ -44,6 +44,7 @@ mod shown;
 use wire::purl::Purl;
 
 pub use finding::{Finding, LockFileError, PackageProblem, Position, Problem, Reason, WeakAlgorithm};
+pub use javascript::Asked;
 pub use pin::{Artifact, Commit, GitReference, Origin, Pin, Role};
 
 /// Returns an address without user and password, for messages; what is no address comes back as it is.

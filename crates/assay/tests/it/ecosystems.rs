@@ -1,6 +1,8 @@
 //! Each ecosystem by the shipped binary: init or a written specification, lock, built twice with equal digests at level
 //! full, tested, and built once more after upstream deleted what was fetched.
 
+mod javascript;
+
 mod upstream;
 
 use std::fs;
@@ -52,6 +54,21 @@ fn rebuilt(place: &Place, project: &Path) -> Value {
 /// How many packages of lock files a build read, and of how many.
 fn locked(built: &Value) -> (&Value, &Value) {
     (&built["sbom"]["locked_read"], &built["sbom"]["locked"])
+}
+
+/// Builds and tests with nothing left but the home and the project: no upstream, no cache of the machine.
+#[track_caller]
+fn outlives_its_upstream(place: &Place, project: &Path) {
+    let empty = place.work().join("empty");
+    fs::create_dir_all(&empty).expect("a directory");
+    let run = |arguments: &[&str]| {
+        let mut program = place.program(project);
+        program.env("XDG_CACHE_HOME", empty.join("cache")).env("HOME", &empty).env_remove("CARGO_HOME");
+        crate::place::ran(program.args(arguments).arg("--json").output().expect("the program runs")).exits(0).json()
+    };
+    let built = run(&["build", "--again"]);
+    assert_eq!(built["rebuilt"]["equal"], true, "{built}");
+    assert_eq!(run(&["test"])["result"], "pass");
 }
 
 /// The bytes of the artifact of a name.

@@ -141,9 +141,15 @@ enum Installs {
 
 /// `None` for a command that resolves versions itself, and for one that installs nothing.
 fn installs(program: &str, arguments: &[&str], verb: &str) -> Option<Installs> {
-    let from_mirror = ["--offline", "--frozen-lockfile"].iter().all(|option| arguments.contains(option));
+    let has = |option: &str| arguments.contains(&option);
     let is_yarn = ["yarn", "yarn.js", "yarnpkg"].contains(&program) && ["", "install"].contains(&verb);
-    if (program == "npm" && ["ci", "clean-install"].contains(&verb)) || (is_yarn && from_mirror) {
+    let by_lock_file = match program {
+        "npm" => ["ci", "clean-install"].contains(&verb),
+        "pnpm" => ["i", "install"].contains(&verb) && has("--frozen-lockfile"),
+        // yarn 2 and newer, then yarn 1.
+        _ => is_yarn && (has("--immutable") || (has("--offline") && has("--frozen-lockfile"))),
+    };
+    if by_lock_file {
         return Some(Installs::Locked(Ecosystem::Node));
     }
     let own = match arguments.iter().position(|word| *word == "pip").filter(|_| program.contains("python")) {

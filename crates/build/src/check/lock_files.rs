@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::spec;
 
 /// Lock files of package managers that are not read.
-const NOT_READ: [&str; 9] = [
+const NOT_READ: [&str; 8] = [
     "Gemfile.lock",
     "Pipfile.lock",
     "bun.lock",
@@ -17,7 +17,6 @@ const NOT_READ: [&str; 9] = [
     "mix.lock",
     "npm-shrinkwrap.json",
     "pdm.lock",
-    "pnpm-lock.yaml",
 ];
 
 /// Whether a file of that name is a lock file, read or not.

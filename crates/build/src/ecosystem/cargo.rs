@@ -198,7 +198,7 @@ pub(super) fn contribute(lock: &Lock, settings: &Settings) -> Contribution {
     ];
     Contribution {
         mounts: vec![Mount::File { target: CONFIG.to_owned(), content, executable: false }],
-        home: Vec::new(),
         variables: variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        ..Contribution::default()
     }
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use flate2::bufread::MultiGzDecoder;
+use inspect::archive::{self, ArchiveError, Limits};
 use inspect::lock_file::go::{hash_go_mod, hash1};
 use wire::digest::{Algorithm, Digest, Hasher};
 
@@ -67,7 +69,17 @@ pub enum Integrity {
     GoTree(Digest),
     /// A `go.mod` with this hash: Go's `h1:` of that file alone.
     GoMod(Digest),
+    /// A tar with gzip that holds a file of this path with this digest.
+    Member {
+        /// Path in the archive.
+        path: String,
+        /// The file's digest.
+        digest: Digest,
+    },
 }
+
+/// What an archive of which one member counts may at most hold.
+const MEMBER_LIMITS: Limits = Limits { members_max: 10_000, bytes_max: 256 << 20, links: true };
 
 /// How many files a module's zip may have, and how large they may be together: Go's own limits.
 const MODULE_FILES_MAX: usize = 100_000;
@@ -80,10 +92,7 @@ impl Integrity {
         match self {
             Integrity::Bytes(expected) => {
                 for expected in expected {
-                    let found = match expected {
-                        Digest::Sha256(_) => sha256,
-                        Digest::Sha512(_) => sha512_of(bytes),
-                    };
+                    let found = digest_like(expected, bytes);
                     if found != *expected {
                         return Err((expected.to_string(), found.to_string()));
                     }
@@ -101,6 +110,15 @@ impl Integrity {
                     return Err((hash_text(expected), hash_text(&found)));
                 }
             }
+            Integrity::Member { path, digest: expected } => {
+                let stated = format!("{expected} of `{path}` in it");
+                match member(bytes, path, expected) {
+                    Ok(Some(found)) if found == *expected => {}
+                    Ok(Some(found)) => return Err((stated, found.to_string())),
+                    Ok(None) => return Err((stated, "an archive without that file".to_owned())),
+                    Err(error) => return Err((stated, error.to_string())),
+                }
+            }
         }
         Ok(sha256)
     }
@@ -111,6 +129,7 @@ impl Integrity {
             Integrity::Bytes(digests) => digests.iter().map(|digest| format!("{digest} ")).collect(),
             Integrity::GoTree(digest) => format!("go-tree {digest}"),
             Integrity::GoMod(digest) => format!("go-mod {digest}"),
+            Integrity::Member { path, digest } => format!("member {path} {digest}"),
         }
     }
 }
@@ -118,6 +137,20 @@ impl Integrity {
 /// `h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=`
 fn hash_text(digest: &Digest) -> String {
     format!("h1:{}", wire::base64::encode(digest.bytes()))
+}
+
+/// The digest of one file of an archive, by the algorithm of `like`; `None` if it has none of that path.
+fn member(bytes: &[u8], path: &str, like: &Digest) -> Result<Option<Digest>, ArchiveError> {
+    let mut found = None;
+    archive::read(&mut MultiGzDecoder::new(bytes), &MEMBER_LIMITS, &mut |member, content| {
+        if member.path == path {
+            let mut all = Vec::new();
+            content.read_to_end(&mut all).map_err(ArchiveError::Read)?;
+            found = Some(digest_like(like, &all));
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Go's hash over the files of a module's zip; the error says why there is none.
@@ -260,8 +293,13 @@ fn known(integrity: &Integrity, world: &World<'_>) -> Cache {
     Cache::new(&world.host.cache, "integrity", &Digest::of(integrity.key().as_bytes()))
 }
 
-fn sha512_of(bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher::new(Algorithm::Sha512);
+/// The digest of bytes by another's algorithm.
+fn digest_like(like: &Digest, bytes: &[u8]) -> Digest {
+    let algorithm = match like {
+        Digest::Sha256(_) => return Digest::of(bytes),
+        Digest::Sha512(_) => Algorithm::Sha512,
+    };
+    let mut hasher = Hasher::new(algorithm);
     hasher.update(bytes);
     hasher.finish()
 }

@@ -142,7 +142,7 @@ fn unpack(
 }
 
 /// The files and links of a tar, by path.
-fn of_tar(tar: &mut dyn Read) -> Result<BTreeMap<String, TreeSource>, ArchiveError> {
+pub(super) fn of_tar(tar: &mut dyn Read) -> Result<BTreeMap<String, TreeSource>, ArchiveError> {
     let mut files: BTreeMap<String, TreeSource> = BTreeMap::new();
     archive::read(tar, &LIMITS, &mut |member, content| {
         let source = match &member.kind {

@@ -274,14 +274,57 @@ fn node_projects_are_packed_or_shipped_whole() {
     let package = r#"{"scripts":{"start":"node .","test":"echo \"Error: no test specified\" && exit 1"}}"#;
     let (_, spec) = proposed(&project("init-node", &[("package.json", package), lock]));
     assert!(spec.steps[1].run[2].contains("tar --sort=name") && spec.tests.is_empty());
-    let cases: [(&[(&str, &str)], &str); 3] = [
+    let cases: [(&[(&str, &str)], &str); 5] = [
         (&[("package.json", package)], "package-lock.json` is missing; run `npm install --package-lock-only`"),
-        (&[("package.json", package), ("yarn.lock", "")], "is missing, and `yarn.lock` is not read; run"),
+        (&[("package.json", package), ("bun.lock", "")], "is missing, and `bun.lock` is not read; run"),
+        (
+            &[("package.json", package), ("yarn.lock", "")],
+            "does not say which package manager installs it; run `corepack use yarn@1`",
+        ),
+        (
+            &[("package.json", package), ("pnpm-lock.yaml", "")],
+            "run `corepack use pnpm@10`, which writes `packageManager`",
+        ),
         (&[("package.json", "{\n]"), lock], "package.json:2:1: "),
     ];
     for (files, message) in cases {
         let error = propose(project("init-node", files).path(), "ada").expect_err(message).to_string();
         assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn node_projects_are_installed_by_the_manager_of_their_lock_file() {
+    let berry = "__metadata:\n  version: 8\n";
+    let path = "yarnPath: .yarn/releases/yarn-4.9.2.cjs\n";
+    let cases: [(&str, &[(&str, &str)], &str, &str); 4] = [
+        (
+            "pnpm@9.15.9",
+            &[("pnpm-lock.yaml", "lockfileVersion: '9.0'\n")],
+            "pnpm install --frozen-lockfile",
+            "pnpm test",
+        ),
+        (
+            "yarn@1.22.22",
+            &[("yarn.lock", "")],
+            "yarn install --offline --frozen-lockfile --non-interactive",
+            "yarn test",
+        ),
+        ("yarn@4.9.2", &[("yarn.lock", berry)], "yarn install --immutable", "yarn test"),
+        (
+            "",
+            &[("yarn.lock", berry), (".yarnrc.yml", path)],
+            "node .yarn/releases/yarn-4.9.2.cjs install --immutable",
+            "node .yarn/releases/yarn-4.9.2.cjs test",
+        ),
+    ];
+    for (manager, files, install, test) in cases {
+        let package = format!(r#"{{"packageManager": "{manager}", "scripts": {{"test": "node --test"}}}}"#);
+        let all = [files, &[("package.json", package.as_str())]].concat();
+        let (_, spec) = proposed(&project("init-managers", &all));
+        assert_eq!(spec.steps[0].run.join(" "), install);
+        assert_eq!(spec.tests[0].run[2], format!("{install} && {test}"));
+        assert_eq!(spec.base.lock_files, Some(vec![files[0].0.to_owned()]));
     }
 }
 

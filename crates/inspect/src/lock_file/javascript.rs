@@ -1,11 +1,16 @@
 //! What the lock files of npm, pnpm and yarn have in common: names, addresses of registries, git and paths.
 
+use std::collections::BTreeMap;
+
 use wire::purl::Purl;
 
 use super::finding::{PackageProblem, Position, Problem, Refusal, shorten};
 use super::pin::{Artifact, Commit, GitReference, Origin};
 use super::reading::{Digests, Reading, is_name, is_version, leads_out, purl_of};
 use super::{Locked, Scope};
+
+/// What the members of a workspace ask for: by directory (`.` is the root), the range of each name.
+pub type Asked = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The public registry, and yarn's name for it.
 const PUBLIC: [&str; 2] = ["https://registry.npmjs.org", "https://registry.yarnpkg.com"];

@@ -23,9 +23,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{Map, Node, yaml};
+use super::document::{Map, Node, text_of, yaml};
 use super::finding::{PackageProblem, Position, Reason, Refusal, shorten};
-use super::javascript::{Subject, git_at, is_package_name, locked, origin};
+use super::javascript::{Asked, Subject, git_at, is_package_name, locked, origin};
 use super::pin::Origin;
 use super::reading::{Digests, Reading, read};
 use super::yarn::split_name;
@@ -51,6 +51,30 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<LockFile, LockFileError> {
         list.needs(reading, root)?;
         Ok(Some(format.to_owned()))
     })
+}
+
+/// Returns what the members of the workspace ask for, as the file repeats it; `None` where overrides or hooks replace that.
+pub fn asked(file: &str, bytes: &[u8]) -> Result<Option<Asked>, LockFileError> {
+    let read = || {
+        let document = yaml(text_of(bytes)?)?;
+        let root = document.map("")?;
+        if root.get("overrides").is_some() || root.get("pnpmfileChecksum").is_some() {
+            return Ok(None);
+        }
+        let mut asked = Asked::new();
+        for (directory, member) in importers(root)? {
+            let mut names = BTreeMap::new();
+            for group in ["dependencies", "optionalDependencies", "devDependencies"] {
+                for (name, node) in member.members(group)? {
+                    let specifier = node.map(name)?.text("specifier")?.unwrap_or_default();
+                    names.insert(name.to_owned(), specifier.to_owned());
+                }
+            }
+            asked.insert(directory.to_owned(), names);
+        }
+        Ok(Some(asked))
+    };
+    read().map_err(|refusal: Refusal| refusal.in_file(file))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

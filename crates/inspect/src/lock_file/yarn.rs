@@ -33,20 +33,33 @@
 
 mod berry;
 mod classic;
+mod configuration;
 
+use super::finding::Refusal;
+use super::javascript::Asked;
 use super::pin::Pin;
 use super::reading::read;
 use super::{Kind, LockFile, LockFileError};
 
+pub use configuration::{Configuration, configuration};
+
 /// Parses a `yarn.lock`; `file` is its name in messages.
 pub fn parse(file: &str, bytes: &[u8]) -> Result<LockFile, LockFileError> {
-    read(Kind::Yarn, file, bytes, |reading, text| {
-        // Berry's file begins with this key after its comments, as yarn 1 finds out by.
-        match text.lines().any(|line| line.starts_with("__metadata:")) {
-            true => berry::parse(reading, text),
-            false => classic::parse(reading, text),
-        }
+    read(Kind::Yarn, file, bytes, |reading, text| match is_berry(bytes) {
+        true => berry::parse(reading, text),
+        false => classic::parse(reading, text),
     })
+}
+
+/// Whether a `yarn.lock` is of yarn 2 or newer: it has this key after its comments, as yarn 1 finds out by.
+pub fn is_berry(bytes: &[u8]) -> bool {
+    bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"__metadata:"))
+}
+
+/// Returns what the members of the workspace ask for, as a `yarn.lock` of yarn 2 or newer repeats it, without the protocol `npm:`.
+pub fn asked(file: &str, bytes: &[u8]) -> Result<Asked, LockFileError> {
+    let text = super::document::text_of(bytes);
+    text.and_then(berry::asked).map_err(|refusal: Refusal| refusal.in_file(file))
 }
 
 /// Splits `NAME@RANGE`; the first letter may be the `@` of a scope.

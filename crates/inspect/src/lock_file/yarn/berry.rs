@@ -7,7 +7,7 @@ use wire::digest::Digest;
 use super::{Pin, split_name};
 use crate::lock_file::document::{Map, Node, yaml};
 use crate::lock_file::finding::{PackageProblem, Position, Problem, Reason, Refusal, shorten};
-use crate::lock_file::javascript::{Subject, git_at, git_url, is_package_name, locked};
+use crate::lock_file::javascript::{Asked, Subject, git_at, git_url, is_package_name, locked};
 use crate::lock_file::pin::{Artifact, Origin};
 use crate::lock_file::reading::Reading;
 use crate::lock_file::{Edge, Locked};
@@ -31,6 +31,24 @@ pub(super) fn parse(reading: &mut Reading<'_>, text: &str) -> Result<Option<Stri
     }
     list.edges(reading, root)?;
     Ok(Some(format.to_owned()))
+}
+
+/// What each workspace of the file asks for.
+pub(super) fn asked(text: &str) -> Result<Asked, Refusal> {
+    let document = yaml(text)?;
+    let mut asked = Asked::new();
+    for (key, node) in document.map("")?.iter().filter(|(key, _)| *key != "__metadata") {
+        let map = node.map(key)?;
+        let resolution = map.required("resolution", node.at)?;
+        let Some((_, directory)) = resolution.split_once("@workspace:") else { continue };
+        let mut names = BTreeMap::new();
+        for (name, range) in map.members("dependencies")? {
+            let range = range.scalar(name)?;
+            names.insert(name.to_owned(), range.strip_prefix("npm:").unwrap_or(range).to_owned());
+        }
+        asked.insert(directory.to_owned(), names);
+    }
+    Ok(asked)
 }
 
 /// How many patches may lie on each other.
