@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use build::ecosystem::recorded;
 use build::image::{self, Binary};
 use build::inputs::InputsError;
 use build::lock::Lock;
@@ -35,6 +36,8 @@ use crate::machine;
 use crate::missing;
 use crate::normalising::{self, Normalised};
 use crate::project::Project;
+use crate::proxy::replayer::Replayer;
+use crate::proxy::{self, Answers};
 use crate::runs::Run;
 
 /// The largest artifact, trace or log that is kept.
@@ -92,16 +95,56 @@ pub(crate) struct Ran {
     pub(crate) log: Digest,
 }
 
-/// Runs a plan in the sandbox at the strongest level that the machine allows, but none below `minimum`; keeps trace and log as blobs.
-/// `on_event` withholds secrets before anything is written.
+/// How a run is told: events before they are written, so that secrets are withheld, and the output of steps.
+pub(crate) struct Told<'a> {
+    /// Each event.
+    pub(crate) on_event: &'a mut dyn FnMut(&mut Event, &Live),
+    /// Each piece of output.
+    pub(crate) on_output: &'a mut dyn FnMut(sandbox::outcome::Output<'_>),
+}
+
+/// Runs a plan in the sandbox at the strongest level that the machine allows, but none below `minimum`; keeps trace and log as
+/// blobs. Where a record is among its sources, its steps are answered from that.
 pub(crate) fn run_plan(
     context: &Context,
     inputs: &StoreInputs,
     plan: &Plan,
     sources: &BTreeMap<String, PathBuf>,
     minimum: Level,
-    on_event: &mut dyn FnMut(&mut Event, &Live),
-    on_output: &mut dyn FnMut(sandbox::outcome::Output<'_>),
+    told: Told<'_>,
+) -> Result<Ran> {
+    match sources.get(recorded::TREE) {
+        Some(tree) => {
+            let replayer = Replayer::new(tree)?;
+            run_answered(context, inputs, (plan, sources), minimum, &replayer, told)
+        }
+        None => run_with(context, inputs, (plan, sources), minimum, None, told),
+    }
+}
+
+/// Runs a plan whose steps are answered by `answers`.
+pub(crate) fn run_answered(
+    context: &Context,
+    inputs: &StoreInputs,
+    (plan, sources): (&Plan, &BTreeMap<String, PathBuf>),
+    minimum: Level,
+    answers: &dyn Answers,
+    told: Told<'_>,
+) -> Result<Ran> {
+    // Below that there is no network of its own, so nothing could be answered.
+    let minimum = if minimum == Level::TraceOnly { Level::NoProc } else { minimum };
+    proxy::with_door(context.runtime.handle(), answers, |door| {
+        run_with(context, inputs, (plan, sources), minimum, Some(door), told)
+    })
+}
+
+fn run_with(
+    context: &Context,
+    inputs: &StoreInputs,
+    (plan, sources): (&Plan, &BTreeMap<String, PathBuf>),
+    minimum: Level,
+    door: Option<PathBuf>,
+    told: Told<'_>,
 ) -> Result<Ran> {
     let directory = RunDirectory::new(context)?;
     let host = Host {
@@ -115,8 +158,9 @@ pub(crate) fn run_plan(
         scratch: directory.file("scratch"),
         path: path_of(sources),
         deny: vec![context.home.keys()],
+        door,
     };
-    let outcome = sandbox::run(plan, &host, on_event, on_output).map_err(|error| {
+    let outcome = sandbox::run(plan, &host, told.on_event, told.on_output).map_err(|error| {
         let code = if matches!(error, SandboxError::Level { .. }) { "level" } else { "sandbox" };
         let failure = Failure::new(code, "running the plan in the sandbox").because(&error);
         match error.hint() {
@@ -274,7 +318,8 @@ impl Builder<'_> {
             }
         };
         let mut on_event = |event: &mut Event, live: &Live| watch.take(event, live);
-        let mut ran = run_plan(context, inputs, &planned.plan, &sources, self.minimum, &mut on_event, &mut narrate)?;
+        let told = Told { on_event: &mut on_event, on_output: &mut narrate };
+        let mut ran = run_plan(context, inputs, &planned.plan, &sources, self.minimum, told)?;
         succeeded(inputs, &ran, "build-failed")?;
         fenced(&ran.outcome)?;
         seen_whole(&ran.outcome)?;
@@ -435,7 +480,8 @@ fn tail(inputs: &StoreInputs, log: &Digest, size_max: usize) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }
 
-fn last_line(bytes: &[u8]) -> Option<&str> {
+/// The last line of a piece of output, for a display.
+pub(crate) fn last_line(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     text.trim_end().rsplit(['\n', '\r']).map(str::trim).find(|line| !line.is_empty())
 }

@@ -25,18 +25,27 @@ pub(crate) struct Https {
 
 /// Makes the HTTP client that all of the program uses.
 pub(crate) fn client() -> Result<Client> {
+    client_with(redirect::Policy::custom(|attempt| {
+        if attempt.previous().len() > REDIRECTS_MAX || attempt.url().scheme() != "https" {
+            attempt.stop()
+        } else {
+            attempt.follow()
+        }
+    }))
+}
+
+/// The same, but it hands out redirects as they are.
+pub(crate) fn client_without_redirects() -> Result<Client> {
+    client_with(redirect::Policy::none())
+}
+
+fn client_with(redirects: redirect::Policy) -> Result<Client> {
     // The process has one TLS provider; whoever comes second finds it installed.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Client::builder()
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE)
-        .redirect(redirect::Policy::custom(|attempt| {
-            if attempt.previous().len() > REDIRECTS_MAX || attempt.url().scheme() != "https" {
-                attempt.stop()
-            } else {
-                attempt.follow()
-            }
-        }))
+        .redirect(redirects)
         .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
         .build()
         .context("network", "preparing the HTTP client")

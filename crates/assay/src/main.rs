@@ -25,6 +25,8 @@ mod signer;
 mod fetch;
 mod inputs;
 mod project;
+mod proxy;
+mod recording;
 mod resolve;
 
 mod building;

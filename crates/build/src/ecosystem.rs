@@ -20,6 +20,8 @@ pub mod node;
 
 pub mod python;
 
+pub mod recorded;
+
 pub use node::tool::Tool;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +59,8 @@ pub enum Ecosystem {
     Node,
     /// Python.
     Python,
+    /// Whatever a recorded command fetched.
+    Recorded,
 }
 
 /// A format of lock files.
@@ -83,6 +87,8 @@ pub enum LockFileKind {
     Yarn,
     /// `yarn.lock` of yarn 2 and newer
     YarnBerry,
+    /// `assay.record`
+    Record,
 }
 
 /// What is known of a format of lock files beside how to read it.
@@ -96,7 +102,7 @@ struct Format {
     mend: &'static str,
 }
 
-const FORMATS: [Format; 10] = [
+const FORMATS: [Format; 11] = [
     Format {
         kind: LockFileKind::Cargo,
         name: "cargo",
@@ -154,6 +160,13 @@ const FORMATS: [Format; 10] = [
         ecosystem: Ecosystem::Node,
         file: "pnpm-lock.yaml",
         mend: "pnpm install --lockfile-only",
+    },
+    Format {
+        kind: LockFileKind::Record,
+        name: "record",
+        ecosystem: Ecosystem::Recorded,
+        file: recorded::FILE,
+        mend: "assay lock --record -- COMMAND",
     },
 ];
 
@@ -259,6 +272,7 @@ impl ProjectFile {
             LockFileKind::Poetry => inspect::lock_file::poetry::parse(path, bytes),
             LockFileKind::Pylock => inspect::lock_file::pylock::parse(path, bytes),
             LockFileKind::Pnpm => pnpm::parse(path, bytes),
+            LockFileKind::Record => inspect::lock_file::record::parse(path, bytes),
             LockFileKind::Yarn | LockFileKind::YarnBerry => yarn::parse(path, bytes),
         };
         let mut lock = read.map_err(|error| Problem::of_lock_file(self.text_of(&error.file), &error))?;
@@ -424,7 +438,8 @@ pub struct Contribution {
 
 impl Ecosystem {
     /// All of them, in the order in which they are pinned.
-    pub const ALL: [Ecosystem; 4] = [Ecosystem::Cargo, Ecosystem::Go, Ecosystem::Node, Ecosystem::Python];
+    pub const ALL: [Ecosystem; 5] =
+        [Ecosystem::Cargo, Ecosystem::Go, Ecosystem::Node, Ecosystem::Python, Ecosystem::Recorded];
 
     /// Returns the name that stands in `assay.lock`; also the type of its package URLs where there is one.
     pub fn name(self) -> &'static str {
@@ -433,6 +448,7 @@ impl Ecosystem {
             Ecosystem::Go => "go",
             Ecosystem::Node => "node",
             Ecosystem::Python => "python",
+            Ecosystem::Recorded => "recorded",
         }
     }
 
@@ -443,6 +459,7 @@ impl Ecosystem {
             Ecosystem::Go => "go-modules",
             Ecosystem::Node => "node-packages",
             Ecosystem::Python => "python-packages",
+            Ecosystem::Recorded => recorded::TREE,
         }
     }
 
@@ -454,6 +471,7 @@ impl Ecosystem {
             Ecosystem::Go => "/dependencies/go",
             Ecosystem::Node => "/home/builder/.npm",
             Ecosystem::Python => "/dependencies/python",
+            Ecosystem::Recorded => recorded::DIRECTORY,
         }
     }
 
@@ -464,6 +482,7 @@ impl Ecosystem {
             Ecosystem::Go => go::pin(request, world),
             Ecosystem::Node => node::pin(request, world),
             Ecosystem::Python => python::pin(request, world),
+            Ecosystem::Recorded => recorded::pin(request, world),
         }
     }
 
@@ -472,7 +491,7 @@ impl Ecosystem {
         let package = |name: &str| lock.base.packages.iter().any(|package| package.name == name);
         lock.has(self)
             || match self {
-                Ecosystem::Cargo => false,
+                Ecosystem::Cargo | Ecosystem::Recorded => false,
                 Ecosystem::Go => package("golang-go"),
                 Ecosystem::Node => lock.toolchains.iter().any(|t| t.name == "node") || package("npm"),
                 Ecosystem::Python => package("python3-pip"),
@@ -486,6 +505,7 @@ impl Ecosystem {
             Ecosystem::Go => go::contribute(lock, settings),
             Ecosystem::Node => node::contribute(lock, settings),
             Ecosystem::Python => python::contribute(lock, settings),
+            Ecosystem::Recorded => recorded::contribute(),
         };
         if lock.tree_of(self).is_some() {
             let (target, source) = (self.directory().to_owned(), self.tree_key().to_owned());

@@ -17,11 +17,12 @@ use std::path::PathBuf;
 use model::recipe::{Normalise, Settings};
 use model::source::Source;
 use sandbox::plan::{Collect, Limits, Mount, PLAN_VERSION, Plan, Step};
+use sandbox::script::Scripts;
 use sandbox::tier::{Randomness, Tier};
 use serde::Serialize;
 use wire::digest::Digest;
 
-use crate::ecosystem::{Contribution, Ecosystem};
+use crate::ecosystem::{Contribution, Ecosystem, recorded};
 use crate::inputs::{Inputs, InputsError};
 use crate::lock::{FETCHED_KEY, Lock};
 use crate::normalise::NORMALISE_FORMAT;
@@ -38,6 +39,9 @@ pub(crate) const HOME: &str = "/home/builder";
 
 /// Where a test finds the artifacts that it evaluates; also the value of `ASSAY_ARTIFACTS`.
 pub const ARTIFACTS: &str = "/artifacts";
+
+/// The certificate of who answers while a command is recorded.
+const RECORDING_AUTHORITY: &str = "/recording/authority.pem";
 
 /// The earliest time of a source: 1980-01-01, below which zip archives cannot go.
 pub const EPOCH_MIN_UNIX_S: i64 = 315_532_800;
@@ -108,6 +112,30 @@ pub fn test(spec: &Spec, lock: &Lock, source: &Source, test: &Test, artifacts: O
         tier,
         randomness: Randomness::Real,
         scripts: spec.build.scripts,
+    }];
+    planned
+}
+
+/// Plans a command that is recorded: the same place as a build's, with the way out that [`recorded::variables`] lead to, and
+/// the certificate of who answers there. Clock and randomness are real, as servers' certificates and names want them.
+pub fn record(spec: &Spec, lock: &Lock, source: &Source, command: &[String]) -> Planned {
+    let mut planned = frame(lock, source);
+    planned.plan.loopback = true;
+    let (target, content) = (RECORDING_AUTHORITY.to_owned(), recorded::AUTHORITY.to_owned());
+    planned.plan.mounts.push(Mount::File { target, content, executable: false });
+    let mut base = variables(lock, &planned.settings);
+    online(&mut base);
+    planned.plan.steps = vec![Step {
+        name: "record".to_owned(),
+        argv: command.to_vec(),
+        cwd: inside(""),
+        variables: merged(
+            &base,
+            [&Tier::T0.variables(), &recorded::variables(RECORDING_AUTHORITY), &spec.build.variables],
+        ),
+        tier: Tier::T0,
+        randomness: Randomness::Real,
+        scripts: Scripts::Untraced,
     }];
     planned
 }
@@ -196,7 +224,8 @@ fn frame(lock: &Lock, source: &Source) -> Planned {
         version: PLAN_VERSION,
         hostname: "build".to_owned(),
         cpus: lock.cpus,
-        loopback: false,
+        // What was recorded is answered there.
+        loopback: lock.has(Ecosystem::Recorded),
         epoch_unix_s: settings.epoch_unix_s,
         mounts,
         steps: Vec::new(),
@@ -281,7 +310,20 @@ fn variables(lock: &Lock, settings: &Settings) -> BTreeMap<String, String> {
 /// What the ecosystems of the lock add, in their order.
 fn contributions(lock: &Lock, settings: &Settings) -> Vec<Contribution> {
     let used = Ecosystem::ALL.into_iter().filter(|ecosystem| ecosystem.is_used(lock));
-    used.map(|ecosystem| ecosystem.contribute(lock, settings)).collect()
+    used.map(|ecosystem| {
+        let mut contribution = ecosystem.contribute(lock, settings);
+        if lock.has(Ecosystem::Recorded) && !lock.has(ecosystem) {
+            online(&mut contribution.variables);
+        }
+        contribution
+    })
+    .collect()
+}
+
+/// Takes out what keeps tools from asking: a recorded command asks, and is answered from its record.
+fn online(variables: &mut BTreeMap<String, String>) {
+    const OFFLINE: [&str; 5] = ["CARGO_NET_OFFLINE", "GOPROXY", "PIP_FIND_LINKS", "PIP_NO_INDEX", "npm_config_offline"];
+    variables.retain(|name, _| !OFFLINE.contains(&name.as_str()));
 }
 
 /// Later tables win. The specification was refused if it set a constructed variable.

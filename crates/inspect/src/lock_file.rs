@@ -27,6 +27,7 @@ pub mod pipfile;
 pub mod pnpm;
 pub mod poetry;
 pub mod pylock;
+pub mod record;
 pub mod requirements;
 pub mod uv;
 pub mod yarn;
@@ -91,6 +92,8 @@ pub enum Kind {
     Gradle,
     /// `lockfile.json` of maven-lockfile
     Maven,
+    /// `assay.record`
+    Record,
 }
 
 impl Kind {
@@ -109,6 +112,7 @@ impl Kind {
             Kind::Yarn => "yarn.lock",
             Kind::Gradle => "gradle.lockfile",
             Kind::Maven => "lockfile.json",
+            Kind::Record => "assay.record",
         }
     }
 
@@ -128,6 +132,7 @@ impl Kind {
             Kind::Pnpm => "remove the file, and run `pnpm install --lockfile-only`",
             Kind::Gradle => "run `./gradlew --write-verification-metadata sha256 build`, and check what it wrote",
             Kind::Maven => "run `mvn io.github.chains-project:maven-lockfile:generate`",
+            Kind::Record => "run `assay lock --record -- COMMAND`",
             Kind::Yarn => "remove the file and the entries of yarn's cache, and run `yarn install`",
         }
     }

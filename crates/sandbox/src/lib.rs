@@ -10,11 +10,12 @@
 //!    └──────────────────────┴───────────────────────────────── stdout, stderr ◀─────────────────┘
 //! ```
 //!
-//! Deliberately absent: what a build is; configuration; the network ([`network`] makes an empty one for a process beside).
+//! Deliberately absent: what a build is; configuration; the network ([`network`] makes an empty one for a process beside; [`door`] is the one way out, and who answers there is the caller).
 //! How much of the machine a step sees is its [`tier::Tier`].
 //! Evidence comes from `ptrace` alone, never from a preloaded library: static programs and raw system calls are seen alike.
 //! This is the only room with `unsafe`; `sys` holds nearly all of it.
 
+pub mod door;
 pub mod error;
 pub mod event;
 pub mod network;

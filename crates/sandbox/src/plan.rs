@@ -287,6 +287,9 @@ pub struct Host {
     pub path: String,
     /// At `trace-only`: directories that no step may read (keys).
     pub deny: Vec<PathBuf>,
+    /// The Unix socket of a [`crate::door::Door`], for a plan with loopback.
+    #[serde(default)]
+    pub door: Option<PathBuf>,
 }
 
 impl Plan {

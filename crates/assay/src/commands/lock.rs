@@ -9,6 +9,7 @@ use crate::error::{Context as _, Result};
 use crate::fetch::Https;
 use crate::inputs::StoreInputs;
 use crate::project::Project;
+use crate::recording;
 use crate::remote::images::Registries;
 use crate::report::Report;
 use crate::runbook::durable;
@@ -25,11 +26,25 @@ pub(crate) struct Args {
     /// Change nothing; answer no (exit 1) if the lock would change
     #[arg(long)]
     check: bool,
+    /// Run a command in the sandbox, keep what the network answers to it, and write assay.record
+    ///
+    /// For what has no lock file. The command is the project's own and runs with the build's base, but with a way out: GET and
+    /// HEAD over http and https. What could not be answered again (a POST, a part of a file, a secret in a request) is an error.
+    /// In a build, the same questions are answered from the record alone.
+    #[arg(long, requires = "command", conflicts_with = "check")]
+    record: bool,
+    /// The command that `--record` runs
+    #[arg(last = true, requires = "record", value_name = "COMMAND")]
+    command: Vec<String>,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
     let project = Project::load(context)?;
     let session = Session::open(context)?;
+    let recorded = match args.record {
+        true => Some(recording::record(context, session.inputs(), &project, &args.command)?),
+        false => None,
+    };
     let made = make(context, session.inputs(), &project);
     session.close()?;
     let made = made?;
@@ -51,6 +66,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
         "fetched": made.counts.fetched,
         "imported": made.imported,
         "notes": made.notes,
+        "recorded": recorded,
     });
     let did = match (changed, args.check) {
         (true, true) => "would change",

@@ -158,7 +158,8 @@ fn repeat(
         let mut withhold = Withhold::new(machine::random()?);
         let mut on_event = |event: &mut Event, _: &Live| withhold.event(event);
         let level = Level::TraceOnly;
-        let ran = building::run_plan(context, inputs, &planned.plan, &sources, level, &mut on_event, &mut collect)?;
+        let told = building::Told { on_event: &mut on_event, on_output: &mut collect };
+        let ran = building::run_plan(context, inputs, &planned.plan, &sources, level, told)?;
         if let Some(limit) = &ran.outcome.limit {
             return Err(Failure::no("test-limit", format!("test `{}` reached the limit of {limit}", test.name))
                 .hint(format!("the log is blob {}", ran.log)));

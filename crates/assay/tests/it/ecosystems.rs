@@ -3,6 +3,8 @@
 
 mod javascript;
 
+mod recorded;
+
 mod upstream;
 
 use std::fs;

@@ -160,6 +160,8 @@ fn libraries_stay_in_their_rooms() {
         ("sha2", &["wire"]),
         ("tokio", &["store", "registry", "server", "assay"]),
         ("reqwest", &["assay"]),
+        ("hyper", &["assay"]),
+        ("rcgen", &["assay"]),
         ("landlock", &["sandbox"]),
         ("libc", &["sandbox"]),
         ("object", &["inspect"]),

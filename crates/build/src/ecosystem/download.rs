@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use flate2::bufread::MultiGzDecoder;
-use inspect::archive::{self, ArchiveError, Limits};
+use inspect::archive::{self, ArchiveError, Limits, Links};
 use inspect::lock_file::go::{hash_go_mod, hash1};
 use wire::digest::{Algorithm, Digest, Hasher};
 
@@ -79,7 +79,8 @@ pub enum Integrity {
 }
 
 /// What an archive of which one member counts may at most hold.
-const MEMBER_LIMITS: Limits = Limits { members_max: 10_000, bytes_max: 256 << 20, links: true };
+const MEMBER_LIMITS: Limits =
+    Limits { members_max: 10_000, bytes_max: 256 << 20, links: Links::Inside, specials: false };
 
 /// How many files a module's zip may have, and how large they may be together: Go's own limits.
 const MODULE_FILES_MAX: usize = 100_000;

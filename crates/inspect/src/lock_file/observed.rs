@@ -128,6 +128,8 @@ impl<'a> Owners<'a> {
             }
             Kind::Go => self.of_go(relative),
             Kind::Gradle | Kind::Maven => self.of_java(relative),
+            // An answer is no file of a package: who asked for it, the network part of the trace says.
+            Kind::Record => Owner::None,
         }
     }
 

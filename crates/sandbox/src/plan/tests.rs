@@ -17,6 +17,7 @@ fn host() -> Host {
         scratch: nowhere,
         path: String::new(),
         deny: Vec::new(),
+        door: None,
     }
 }
 

@@ -150,12 +150,19 @@ fn isolated(orders: &Orders<'_>, layout: &Node, input: &mut impl Read) -> Result
         Level::NoProc => Some(open_bind(Path::new("/proc"), mount::READ_ONLY | mount::NO_SUID | mount::NO_DEV, true)?),
         _ => None,
     };
+    let door = match &orders.host.door {
+        Some(path) => Some(UnixStream::connect(path).map_err(Trouble::plan("reaching the caller's door", path))?),
+        None => None,
+    };
     // Before tmpfs is made: its files belong to who makes it.
     become_builder(user(orders.plan)).map_err(Trouble::machine("becoming the builder", nowhere))?;
     // Containers' filters refuse this one call where they allow all the rest; the tracer can tell the name instead.
     let is_named = sys::set_hostname(&orders.plan.hostname).is_ok();
     if orders.plan.loopback {
         sys::loopback_up().map_err(Trouble::machine("bringing the loopback interface up", nowhere))?;
+    }
+    if let Some(stream) = door {
+        crate::door::hand_out(&stream).map_err(Trouble::plan("opening the caller's door", nowhere))?;
     }
     let base = build(layout, &mut binds, outer_proc)?;
     std::env::set_current_dir(&base).map_err(Trouble::machine("entering the new root", &base))?;
@@ -315,6 +322,10 @@ fn make_file(path: &Path, content: &str, executable: bool) -> Result<(), Trouble
 /// At `trace-only`: makes the plan's writable part in the scratch directory, and links for the rest.
 fn outside(orders: &Orders<'_>, input: &mut impl Read) -> Result<OwnedFd, Trouble> {
     let scratch = &orders.host.scratch;
+    if orders.host.door.is_some() {
+        let none = io::Error::other("at this level there is no network of its own");
+        return Err(Trouble::machine("opening the caller's door", Path::new(""))(none));
+    }
     let translation = Translation::new(orders.plan, scratch);
     sys::subreaper().map_err(Trouble::machine("becoming the reaper of orphans", Path::new("")))?;
     for one in orders.plan.mounts.iter().filter(|one| one.target() != "/") {

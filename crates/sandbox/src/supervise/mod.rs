@@ -282,6 +282,7 @@ fn probe(scratch: &Path) -> Probe {
             scratch: scratch.to_owned(),
             path: String::new(),
             deny: Vec::new(),
+            door: None,
         };
         match open(level, &plan, &host).and_then(|session| attach(level, session)) {
             Ok(_) => probe.works.push(level),

@@ -168,6 +168,7 @@ impl Bench {
             scratch: place.join("scratch"),
             path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             deny: Vec::new(),
+            door: None,
         };
         let plan = Plan {
             version: PLAN_VERSION,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// Files by the path of their URL.
-pub(super) type Files = BTreeMap<String, Vec<u8>>;
+/// Status line with headers, and body, by the path of the URL.
+type Files = BTreeMap<String, (String, Vec<u8>)>;
 
 /// The server; dropping it is deleting what it served.
 pub(super) struct Upstream {
@@ -20,7 +20,12 @@ pub(super) struct Upstream {
 
 impl Upstream {
     pub(super) fn new() -> Upstream {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Upstream::at("127.0.0.1")
+    }
+
+    /// At another address of this machine: what clients ask at 127.0.0.1 goes past a proxy.
+    pub(super) fn at(address: &str) -> Upstream {
+        let listener = TcpListener::bind((address, 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
         let (files, stop) = (Arc::new(Mutex::new(Files::new())), Arc::new(AtomicBool::new(false)));
         let (served, stopped) = (files.clone(), stop.clone());
@@ -35,14 +40,21 @@ impl Upstream {
         Upstream { address, files, stop, thread: Some(thread) }
     }
 
-    /// `http://127.0.0.1:PORT`
+    /// `http://ADDRESS:PORT`
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Serves a file, in place of what was there.
     pub(super) fn serve(&self, path: &str, bytes: impl Into<Vec<u8>>) {
-        self.files.lock().expect("no thread panics with it").insert(path.to_owned(), bytes.into());
+        let bytes = bytes.into();
+        self.answer(path, &format!("200 OK\r\nContent-Length: {}", bytes.len()), bytes);
+    }
+
+    /// Answers with this status line and these headers.
+    pub(super) fn answer(&self, path: &str, head: &str, body: impl Into<Vec<u8>>) {
+        let answer = (head.to_owned(), body.into());
+        self.files.lock().expect("no thread panics with it").insert(path.to_owned(), answer);
     }
 }
 
@@ -66,11 +78,8 @@ fn answer(connection: TcpStream, files: &Mutex<Files>) -> std::io::Result<()> {
     }
     let path = request.split(' ').nth(1).unwrap_or("/");
     let found = files.lock().expect("no thread panics with it").get(path).cloned();
-    let (status, body) = match found {
-        Some(body) => ("200 OK", body),
-        None => ("404 Not Found", Vec::new()),
-    };
+    let (head, body) = found.unwrap_or_else(|| ("404 Not Found\r\nContent-Length: 0".to_owned(), Vec::new()));
     let mut connection = reader.into_inner();
-    write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+    write!(connection, "HTTP/1.1 {head}\r\nConnection: close\r\n\r\n")?;
     connection.write_all(&body)
 }
