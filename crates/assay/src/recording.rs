@@ -6,6 +6,7 @@
 //! record what you would run anyway, and look at the addresses of the record before it is committed.
 
 use build::ecosystem::recorded;
+use build::inputs::Inputs as _;
 use build::plan;
 use build::record::withhold::Withhold;
 use build::spec::Spec;
@@ -43,7 +44,8 @@ pub(crate) fn record(context: &Context, inputs: &StoreInputs, project: &Project,
     let lock = make(context, inputs, &before)?.lock;
     let source = before.source(&context.home, inputs)?;
     let subject = Subject { project: &before, lock: &lock, source: &source };
-    let planned = plan::record(&before.spec, &lock, &source, command);
+    let authority = inputs.import(recorded::authority()).context("record", "importing the recording's certificate")?;
+    let planned = plan::record(&before.spec, &lock, &source, &authority.digest(), command);
     let sources = building::sources(context, inputs, &subject, &planned)?;
     let recorder = Recorder::new(client_without_redirects()?, inputs);
     let mut narrate = |output: sandbox::outcome::Output<'_>| {

@@ -31,7 +31,7 @@ use crate::lock;
 use crate::spec::NamedPackage;
 
 /// Version of how a base is put together; a fingerprint of an older version is not used.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// How many packages a base may have.
 const PACKAGES_MAX: usize = 5_000;
@@ -83,8 +83,16 @@ const LEFT_OUT: [&str; 26] = [
     "var",
 ];
 
-/// What is taken of `/etc`.
-const ETC: [&str; 2] = ["etc/ld.so.conf", "etc/ld.so.conf.d"];
+/// What is taken of `/etc`: what the loader needs, and what Debian's Java and Maven link to from their own directories.
+const ETC: [&str; 7] = [
+    "etc/java-11-openjdk",
+    "etc/java-17-openjdk",
+    "etc/java-21-openjdk",
+    "etc/java-25-openjdk",
+    "etc/ld.so.conf",
+    "etc/ld.so.conf.d",
+    "etc/maven",
+];
 
 /// Links that join `/bin` and the like with `/usr`, where the machine has them.
 const MERGED: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];

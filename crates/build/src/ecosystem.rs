@@ -505,7 +505,7 @@ impl Ecosystem {
             Ecosystem::Go => go::contribute(lock, settings),
             Ecosystem::Node => node::contribute(lock, settings),
             Ecosystem::Python => python::contribute(lock, settings),
-            Ecosystem::Recorded => recorded::contribute(),
+            Ecosystem::Recorded => recorded::contribute(lock),
         };
         if lock.tree_of(self).is_some() {
             let (target, source) = (self.directory().to_owned(), self.tree_key().to_owned());

@@ -2,13 +2,15 @@
 //!
 //! Manifests and sources are read, never run. What is guessed (whether the program is a service, its port, its health
 //! check) is said in a comment where it stands. Where a directory holds several kinds of project, the first of Cargo,
-//! Go, Node.js, Python, C and C++ is proposed for; a Dockerfile is what there is beside none of them.
+//! Go, Maven, Node.js, Python, C and C++ is proposed for; a Dockerfile is what there is beside none of them.
 
 mod dockerfile;
 
 mod draft;
 
 mod go;
+
+mod java;
 
 mod manifest;
 
@@ -65,7 +67,7 @@ const PORT_DEFAULT: u16 = 8080;
 pub enum InitError {
     /// No project of a kind that is known.
     #[error(
-        "`{}` holds no project that is known: looked for Cargo.toml, go.mod, package.json, pyproject.toml, setup.py, requirements.txt, CMakeLists.txt, configure, configure.ac and a \
+        "`{}` holds no project that is known: looked for Cargo.toml, go.mod, pom.xml, package.json, pyproject.toml, setup.py, requirements.txt, CMakeLists.txt, configure, configure.ac and a \
          Makefile, and for a Dockerfile; write assay.toml by hand, as docs/formats/assay.toml.md shows it",
         .0.display()
     )]
@@ -162,7 +164,7 @@ pub fn propose(directory: &Path, owner: &str) -> Result<Proposal, InitError> {
     if directory.join("Cargo.toml").is_file() {
         return Ok(write::proposal(&look(directory, owner)?));
     }
-    let looks = [go::look, node::look, python::look, native::look];
+    let looks = [go::look, java::look, node::look, python::look, native::look];
     let found = looks.iter().find_map(|look| look(directory).transpose());
     let Some(draft) = found else {
         let proposal = dockerfile::look(directory, owner)?;

@@ -40,8 +40,9 @@ pub(crate) const HOME: &str = "/home/builder";
 /// Where a test finds the artifacts that it evaluates; also the value of `ASSAY_ARTIFACTS`.
 pub const ARTIFACTS: &str = "/artifacts";
 
-/// The certificate of who answers while a command is recorded.
-const RECORDING_AUTHORITY: &str = "/recording/authority.pem";
+/// Where the certificate of who answers lies while a command is recorded, and what the plan calls that tree.
+const RECORDING: &str = "/recording";
+const RECORDING_TREE: &str = "recording";
 
 /// The earliest time of a source: 1980-01-01, below which zip archives cannot go.
 pub const EPOCH_MIN_UNIX_S: i64 = 315_532_800;
@@ -116,23 +117,22 @@ pub fn test(spec: &Spec, lock: &Lock, source: &Source, test: &Test, artifacts: O
     planned
 }
 
-/// Plans a command that is recorded: the same place as a build's, with the way out that [`recorded::variables`] lead to, and
-/// the certificate of who answers there. Clock and randomness are real, as servers' certificates and names want them.
-pub fn record(spec: &Spec, lock: &Lock, source: &Source, command: &[String]) -> Planned {
+/// Plans a command that is recorded: the same place as a build's with a way out, and the certificate of who answers there in the tree
+/// `authority`. Clock and randomness are real, as servers' certificates and names want them.
+pub fn record(spec: &Spec, lock: &Lock, source: &Source, authority: &Digest, command: &[String]) -> Planned {
     let mut planned = frame(lock, source);
     planned.plan.loopback = true;
-    let (target, content) = (RECORDING_AUTHORITY.to_owned(), recorded::AUTHORITY.to_owned());
-    planned.plan.mounts.push(Mount::File { target, content, executable: false });
+    let contribution = recorded::contribution(lock, RECORDING);
+    planned.plan.mounts.push(tree(RECORDING, RECORDING_TREE));
+    planned.plan.mounts.extend(contribution.mounts);
+    planned.trees.insert(RECORDING_TREE.to_owned(), *authority);
     let mut base = variables(lock, &planned.settings);
     online(&mut base);
     planned.plan.steps = vec![Step {
         name: "record".to_owned(),
         argv: command.to_vec(),
         cwd: inside(""),
-        variables: merged(
-            &base,
-            [&Tier::T0.variables(), &recorded::variables(RECORDING_AUTHORITY), &spec.build.variables],
-        ),
+        variables: merged(&base, [&Tier::T0.variables(), &contribution.variables, &spec.build.variables]),
         tier: Tier::T0,
         randomness: Randomness::Real,
         scripts: Scripts::Untraced,

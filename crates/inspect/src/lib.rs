@@ -20,4 +20,6 @@ pub mod image;
 
 pub mod lock_file;
 
+pub mod pom;
+
 pub mod provenance;

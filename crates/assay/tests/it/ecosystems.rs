@@ -1,6 +1,8 @@
 //! Each ecosystem by the shipped binary: init or a written specification, lock, built twice with equal digests at level
 //! full, tested, and built once more after upstream deleted what was fetched.
 
+mod java;
+
 mod javascript;
 
 mod recorded;

@@ -18,13 +18,14 @@ use std::collections::BTreeMap;
 
 use inspect::lock_file::record::{self, Record};
 use sandbox::door;
+use sandbox::plan::Mount;
 use wire::digest::Digest;
 use wire::purl::Purl;
 
 use super::download::{self, Integrity, Wanted};
 use super::{Contribution, Ecosystem, Pinned, ProjectFile, Request};
 use crate::inputs::{TreeEntry, TreeSource};
-use crate::lock::{Dependency, DependencyKind};
+use crate::lock::{Dependency, DependencyKind, Lock};
 use crate::pin::{PinError, World};
 use crate::problem::Problem;
 
@@ -40,10 +41,17 @@ pub const DIRECTORY: &str = "/recorded";
 /// The authority's certificate, as PEM.
 pub const AUTHORITY: &str = include_str!("recorded/authority.pem");
 
+/// The same for Java, which reads no PEM: `keytool -importcert -storetype JKS`, with Java's usual password.
+const AUTHORITY_JAVA: &[u8] = include_bytes!("recorded/authority.jks");
+
 /// Names in the tree.
 pub const BODIES: &str = "bodies";
 const FILES: &str = "files";
 const AUTHORITY_FILE: &str = "authority.pem";
+const AUTHORITY_JAVA_FILE: &str = "authority.jks";
+
+/// What Maven of Debian reads for every project. It goes by no variable and no property of Java.
+const MAVEN_SETTINGS: &str = "/etc/maven/settings.xml";
 
 /// Reads a record of the project.
 fn read(file: &ProjectFile) -> Result<Record, PinError> {
@@ -79,11 +87,20 @@ pub(super) fn pin(request: &Request<'_>, world: &World<'_>) -> Result<Pinned, Pi
     Ok(Pinned { tree: Some(tree), dependencies, counts })
 }
 
+/// The authority's certificate in the forms that clients read.
+pub fn authority() -> Vec<TreeEntry> {
+    let entry = |path: &str, bytes: &[u8]| TreeEntry {
+        path: path.to_owned(),
+        source: TreeSource::Bytes { bytes: bytes.to_vec(), executable: false },
+    };
+    vec![entry(AUTHORITY_FILE, AUTHORITY.as_bytes()), entry(AUTHORITY_JAVA_FILE, AUTHORITY_JAVA)]
+}
+
 /// Bodies, files that lead to them, the record itself and the authority.
 fn layout(record: &Record) -> Vec<TreeEntry> {
     let bytes = |text: &str| TreeSource::Bytes { bytes: text.into(), executable: false };
-    let mut entries =
-        BTreeMap::from([(FILE.to_owned(), bytes(&record.to_text())), (AUTHORITY_FILE.to_owned(), bytes(AUTHORITY))]);
+    let mut entries = BTreeMap::from([(FILE.to_owned(), bytes(&record.to_text()))]);
+    entries.extend(authority().into_iter().map(|entry| (entry.path, entry.source)));
     let mut files: BTreeMap<String, Digest> = BTreeMap::new();
     for answer in &record.answers {
         let Some(digest) = answer.digest else { continue };
@@ -135,17 +152,39 @@ fn dependency(url: &str, digest: &Digest) -> Dependency {
 }
 
 /// The variables that lead clients to the listener, and make them trust the authority.
-pub(super) fn contribute() -> Contribution {
-    Contribution { variables: variables(&format!("{DIRECTORY}/{AUTHORITY_FILE}")), ..Contribution::default() }
+pub(super) fn contribute(lock: &Lock) -> Contribution {
+    contribution(lock, DIRECTORY)
 }
 
-/// The same for an authority's certificate at another place inside.
-pub fn variables(authority: &str) -> BTreeMap<String, String> {
+/// The same for an authority's certificate in another directory inside.
+pub(crate) fn contribution(lock: &Lock, directory: &str) -> Contribution {
+    let port = door::PORT;
+    let proxy = |protocol: &str| {
+        format!(
+            "<proxy><id>{protocol}</id><active>true</active><protocol>{protocol}</protocol><host>127.0.0.1</host>\
+             <port>{port}</port><nonProxyHosts>localhost|127.0.0.1</nonProxyHosts></proxy>"
+        )
+    };
+    // As Maven's own: plain HTTP is asked only where a project's settings say so.
+    let settings = format!(
+        "<settings><proxies>{}{}</proxies><mirrors><mirror><id>maven-default-http-blocker</id>\
+         <mirrorOf>external:http:*</mirrorOf><url>http://0.0.0.0/</url><blocked>true</blocked></mirror></mirrors></settings>\n",
+        proxy("http"),
+        proxy("https")
+    );
+    let has_maven = lock.base.packages.iter().any(|package| package.name == "maven");
+    let settings = Mount::File { target: MAVEN_SETTINGS.to_owned(), content: settings, executable: false };
+    let mounts = has_maven.then_some(settings).into_iter().collect();
+    Contribution { variables: variables(directory), mounts, ..Contribution::default() }
+}
+
+fn variables(directory: &str) -> BTreeMap<String, String> {
+    let authority = format!("{directory}/{AUTHORITY_FILE}");
     let proxy = format!("http://127.0.0.1:{}", door::PORT);
     let port = door::PORT;
     let java = format!(
         "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort={port} -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={port} \
-         -Dhttp.nonProxyHosts=localhost|127.0.0.1"
+         -Dhttp.nonProxyHosts=localhost|127.0.0.1 -Djavax.net.ssl.trustStore={directory}/{AUTHORITY_JAVA_FILE}"
     );
     let to_proxy = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "http_proxy", "https_proxy"];
     let to_authority = [
@@ -158,7 +197,7 @@ pub fn variables(authority: &str) -> BTreeMap<String, String> {
         "SSL_CERT_FILE",
     ];
     let pairs = to_proxy.map(|name| (name, proxy.clone())).into_iter();
-    let pairs = pairs.chain(to_authority.map(|name| (name, authority.to_owned())));
+    let pairs = pairs.chain(to_authority.map(|name| (name, authority.clone())));
     let more = [("JAVA_TOOL_OPTIONS", java), ("NO_PROXY", "127.0.0.1,localhost".to_owned())];
     let more = more.into_iter().chain([("no_proxy", "127.0.0.1,localhost".to_owned())]);
     pairs.chain(more).map(|(name, value)| (name.to_owned(), value)).collect()

@@ -6,7 +6,7 @@
 use sandbox::plan::Level;
 
 /// Pattern and reason. `*` stands for a process number, a trailing `/` for all below.
-const PSEUDO: [(&str, &str); 36] = [
+const PSEUDO: [(&str, &str); 37] = [
     ("/dev/null", "holds nothing"),
     ("/dev/zero", "holds zeros"),
     ("/dev/full", "holds zeros"),
@@ -41,6 +41,7 @@ const PSEUDO: [(&str, &str); 36] = [
     ("/proc/sys/kernel/ngroups_max", "a constant of the kernel"),
     ("/proc/sys/vm/overcommit_memory", "asked by memory allocators; changes no output"),
     ("/sys/devices/system/cpu/online", "the CPU count that the plan fixes; glibc asks for it"),
+    ("/sys/devices/system/cpu/possible", "the CPU count that the plan fixes; Java asks for it"),
     ("/sys/fs/cgroup/", "limits of CPU time; read by Rust to count CPUs, which the plan fixes"),
     ("/sys/kernel/mm/transparent_hugepage/", "asked by memory allocators; changes no output"),
 ];

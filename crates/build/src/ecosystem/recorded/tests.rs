@@ -24,8 +24,15 @@ fn bodies_can_be_read_as_files_where_their_address_is_a_path() {
 }
 
 #[test]
+fn java_trusts_the_same_certificate() {
+    let text: String = AUTHORITY.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = wire::base64::decode(&text).expect("it is PEM");
+    assert!(AUTHORITY_JAVA.windows(der.len()).any(|window| window == der));
+}
+
+#[test]
 fn clients_are_led_to_the_listener() {
-    let variables = contribute().variables;
+    let variables = variables(DIRECTORY);
     assert_eq!(variables["https_proxy"], "http://127.0.0.1:3128");
     assert_eq!(variables["SSL_CERT_FILE"], "/recorded/authority.pem");
 }
