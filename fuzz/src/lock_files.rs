@@ -7,7 +7,8 @@ use inspect::lock_file::{
     LockFile, LockFileError, cargo as cargo_lock, maven, npm as npm_lock, pipfile, pnpm as pnpm_lock,
 };
 use inspect::lock_file::{
-    go as go_lock, gradle, poetry, pylock, requirements as requirements_file, uv, yarn as yarn_lock,
+    go as go_lock, gradle, poetry, pylock, record as record_file, requirements as requirements_file, uv,
+    yarn as yarn_lock,
 };
 
 const FILE: &str = "fuzzed";
@@ -65,6 +66,25 @@ pub(super) fn pnpm_seeds() -> Vec<Vec<u8>> {
 
 pub(super) fn pnpm(bytes: &[u8]) {
     good(pnpm_lock::parse(FILE, bytes));
+}
+
+pub(super) fn record_seeds() -> Vec<Vec<u8>> {
+    vec![
+        b"version = 1\ncommand = [\"true\"]\n\n[[answer]]\nurl = \"https://a.example/x\"\naccept = \"text/html\"\nstatus = 200\n\
+          digest = \"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\"\nsize = 1\n\n[[answer]]\n\
+          url = \"http://a.example/y\"\nlocation = \"https://a.example/x\"\nstatus = 302\n"
+            .to_vec(),
+    ]
+}
+
+/// What is read is what is written again.
+pub(super) fn record(bytes: &[u8]) {
+    good(record_file::parse(FILE, bytes));
+    if let Ok(read) = record_file::record(FILE, bytes) {
+        let text = read.to_text();
+        let again = record_file::record(FILE, text.as_bytes()).expect("it was written here");
+        assert_eq!(again.to_text(), text);
+    }
 }
 
 pub(super) fn yarn_seeds() -> Vec<Vec<u8>> {

@@ -63,6 +63,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "npm-lock", seeds: lock_files::npm_seeds, run: lock_files::npm },
     Target { name: "pnpm-lock", seeds: lock_files::pnpm_seeds, run: lock_files::pnpm },
     Target { name: "yarn-lock", seeds: lock_files::yarn_seeds, run: lock_files::yarn },
+    Target { name: "record", seeds: lock_files::record_seeds, run: lock_files::record },
     Target { name: "requirements", seeds: lock_files::requirements_seeds, run: lock_files::requirements },
     Target { name: "python-lock", seeds: lock_files::python_seeds, run: lock_files::python },
     Target { name: "go-lock", seeds: lock_files::go_seeds, run: lock_files::go },

@@ -58,3 +58,25 @@ pub(crate) fn hand_out(stream: &UnixStream) -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", PORT))?;
     sys::send_descriptor(stream.as_fd(), listener.as_fd())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_hands_out_what_came_and_can_be_closed() {
+        let path = std::env::temp_dir().join(format!("door-test-{}", std::process::id()));
+        let door = Door::new(&path).expect("a socket");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stream = UnixStream::connect(&path).expect("it listens");
+        sys::send_descriptor(stream.as_fd(), listener.as_fd()).expect("it is sent");
+        let received = door.wait().expect("it is received").expect("a listener");
+        assert_eq!(received.local_addr().expect("an address"), address);
+        Door::close(&path);
+        assert!(door.wait().expect("it is closed").is_none());
+        drop(door);
+        assert!(!path.exists());
+        Door::close(&path);
+    }
+}

@@ -10,6 +10,7 @@ use hyper::Method;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, USER_AGENT};
 use inspect::lock_file::record::Answer;
 use reqwest::{Client, Response};
+use wire::digest::Digest;
 
 use super::{Answers, Question, Reply, accepted};
 
@@ -83,7 +84,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    async fn keep(&self, question: &Question, mut response: Response) -> Reply {
+    async fn keep(&self, question: &Question, response: Response) -> Reply {
         let status = response.status().as_u16();
         if !is_kept(status) {
             let reason = match status {
@@ -94,22 +95,13 @@ impl<'a> Recorder<'a> {
         }
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (location, media_type, encoding) = (header("location"), header("content-type"), header("content-encoding"));
-        let mut body = Vec::new();
         // Of a redirect or an error, the words do not count; with them, most servers' answers would differ each time.
-        while status == 200 {
-            match response.chunk().await {
-                Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 <= BODY_MAX => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => return self.refuse(question, 502, &format!("it has more than {BODY_MAX} bytes")),
-                Ok(None) => break,
-                Err(error) => return self.refuse(question, 502, &format!("its body was cut off ({error})")),
-            }
-        }
-        let digest = match status == 200 {
-            true => match self.inputs.put(&mut body.as_slice(), None) {
-                Ok(digest) => Some(digest),
-                Err(error) => return self.refuse(question, 502, &format!("it could not be kept ({error})")),
+        let (body, digest) = match status {
+            200 => match self.body(response).await {
+                Ok((body, digest)) => (body, Some(digest)),
+                Err(reason) => return self.refuse(question, 502, &reason),
             },
-            false => None,
+            _ => (Vec::new(), None),
         };
         let answer = Answer {
             url: question.url.clone(),
@@ -126,6 +118,21 @@ impl<'a> Recorder<'a> {
             return self.refuse(question, 502, &reason);
         }
         Reply { status, location, media_type, encoding, body }
+    }
+
+    /// Reads the whole body and keeps it; the error says why not.
+    async fn body(&self, mut response: Response) -> Result<(Vec<u8>, Digest), String> {
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 <= BODY_MAX => body.extend_from_slice(&chunk),
+                Ok(Some(_)) => return Err(format!("it has more than {BODY_MAX} bytes")),
+                Ok(None) => break,
+                Err(error) => return Err(format!("its body was cut off ({error})")),
+            }
+        }
+        let kept = self.inputs.put(&mut body.as_slice(), None);
+        kept.map(|digest| (body, digest)).map_err(|error| format!("it could not be kept ({error})"))
     }
 
     /// Notes an answer; returns why it cannot be.
@@ -161,3 +168,6 @@ impl Answers for Recorder<'_> {
         Box::pin(async move { self.ask(&question).await })
     }
 }
+
+#[cfg(test)]
+mod tests;

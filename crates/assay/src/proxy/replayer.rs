@@ -67,3 +67,6 @@ impl Answers for Replayer {
         Box::pin(std::future::ready(self.reply(&question)))
     }
 }
+
+#[cfg(test)]
+mod tests;

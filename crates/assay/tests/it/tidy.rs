@@ -160,7 +160,7 @@ fn libraries_stay_in_their_rooms() {
         ("sha2", &["wire"]),
         ("tokio", &["store", "registry", "server", "assay"]),
         ("reqwest", &["assay"]),
-        ("hyper", &["assay"]),
+        ("hyper", &["server", "assay"]),
         ("rcgen", &["assay"]),
         ("landlock", &["sandbox"]),
         ("libc", &["sandbox"]),

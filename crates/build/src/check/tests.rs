@@ -201,7 +201,7 @@ fn lock_files_that_pin_badly_or_that_nobody_named() {
     let files = Files::read(directory.path(), &names).expect("all is readable");
     expect![[r#"
         assay.toml:7:1: nothing of `package-lock.json` is fetched, since `lock-files` does not name it; add `lock-files = ["package-lock.json"]`, or `lock-files = []` if no step needs it
-        assay.toml:7:1: `bun.lock` is no lock file that is read, so nothing of it is fetched; read are: Cargo.lock, go.sum, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml, yarn.lock, pnpm-lock.yaml
+        assay.toml:7:1: `bun.lock` is no lock file that is read, so nothing of it is fetched; read are: Cargo.lock, go.sum, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml, yarn.lock, pnpm-lock.yaml, assay.record
         assay.toml:18:8: `npm ci` finds no packages: no lock file of node is named; name it under `[base]`, as `lock-files = ["…"]`: `assay lock` fetches what it names"#]].assert_eq(&found(&files));
     directory.write("assay.toml", spec.replacen("[base]\n", "[base]\nlock-files = [\"package-lock.json\"]\n", 1));
     let files = Files::read(directory.path(), &names[..1]).expect("all is readable");

@@ -297,7 +297,8 @@ fn node_projects_are_packed_or_shipped_whole() {
 fn node_projects_are_installed_by_the_manager_of_their_lock_file() {
     let berry = "__metadata:\n  version: 8\n";
     let path = "yarnPath: .yarn/releases/yarn-4.9.2.cjs\n";
-    let cases: [(&str, &[(&str, &str)], &str, &str); 4] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+    let cases: [Case<'_>; 4] = [
         (
             "pnpm@9.15.9",
             &[("pnpm-lock.yaml", "lockfileVersion: '9.0'\n")],
@@ -326,6 +327,22 @@ fn node_projects_are_installed_by_the_manager_of_their_lock_file() {
         assert_eq!(spec.tests[0].run[2], format!("{install} && {test}"));
         assert_eq!(spec.base.lock_files, Some(vec![files[0].0.to_owned()]));
     }
+}
+
+#[test]
+fn maven_projects_are_recorded() {
+    let pom = "<project><artifactId>Sundial</artifactId><version>1.0</version><packaging>war</packaging></project>";
+    let (proposal, spec) = proposed(&project("init-maven", &[("pom.xml", pom), ("settings.xml", "<settings/>")]));
+    assert_eq!(spec.steps[0].run[..5], ["mvn", "-B", "-ntp", "-s", "settings.xml"]);
+    assert!(spec.steps[0].run[5].starts_with("-Dproject.build.outputTimestamp="));
+    assert_eq!(
+        (spec.artifacts[0].path.as_str(), spec.tests[0].run.last()),
+        ("target/Sundial-1.0.war", Some(&"test".to_owned()))
+    );
+    assert!(proposal.text.contains("# assay lock --record -- mvn -B -ntp -s settings.xml "), "{}", proposal.text);
+    let error =
+        propose(project("init-maven", &[("pom.xml", "<project/>")]).path(), "ada").expect_err("it names nothing");
+    assert!(error.to_string().starts_with("pom.xml:1:1: `artifactId` is missing"), "{error}");
 }
 
 #[test]

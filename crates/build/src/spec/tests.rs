@@ -291,7 +291,7 @@ fn fetched_files_and_lock_files_are_read_strictly() {
         a:51:10: `md5:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b` is no digest; as `sha256:` and 64 hexadecimal digits, or `sha512:` and 128
         a:49:1: [[fetch]] lacks the key `digest`; write digest = "sha256:…": what the bytes must be, as `sha256sum` says it
         a:51:1: unknown key `sum` in [[fetch]]; allowed: `url`, `digest`, `path`, `executable`, `unpack`
-        a:8:15: `Pipfile.lock` is no lock file that is read; read are: Cargo.lock, go.sum, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml, yarn.lock, pnpm-lock.yaml
+        a:8:15: `Pipfile.lock` is no lock file that is read; read are: Cargo.lock, go.sum, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml, yarn.lock, pnpm-lock.yaml, assay.record
         a:8:15: `../Cargo.lock` is no path below the project; as `target/release/greeter`: no leading `/`, no `..`
         a:8:29: `Cargo.lock` is named twice"#]].assert_eq(&found.join("\n"));
 }
