@@ -22,7 +22,7 @@
 //! version), and a copy of the lock file with `tarball: file:…` in it (it works, but is not the project's lock file).
 //!
 //! yarn 1 finds a tarball in a mirror by a name made of its address; that is said in `~/.yarnrc`:
-//! <https://github.com/yarnpkg/yarn/blob/v1.22.22/src/fetchers/tarball-fetcher.js>. Newer yarns: [`berry`].
+//! <https://github.com/yarnpkg/yarn/blob/v1.22.22/src/fetchers/tarball-fetcher.js>. Newer yarns: module `berry`.
 //!
 //! Lifecycle scripts are not run here but by the package manager, inside the sandbox.
 
