@@ -31,7 +31,8 @@ pub(crate) enum KeyName {
 }
 
 impl KeyName {
-    const ALL: [KeyName; 8] = [
+    /// All of them.
+    pub(crate) const ALL: [KeyName; 8] = [
         KeyName::BuilderFull,
         KeyName::BuilderNoProc,
         KeyName::BuilderTraceOnly,
@@ -78,19 +79,31 @@ impl KeyName {
         }
     }
 
+    /// The use of that name.
+    pub(crate) fn of_identity(name: &str) -> Option<KeyName> {
+        KeyName::ALL.into_iter().find(|known| known.identity() == name)
+    }
+
     /// Where the key lies.
     pub(crate) fn file(self, keys: &Path) -> PathBuf {
         keys.join(format!("{}.pem", self.identity()))
     }
+
+    /// Where its successor lies until it takes its place.
+    pub(crate) fn next_file(self, keys: &Path) -> PathBuf {
+        keys.join(format!("{}.next.pem", self.identity()))
+    }
 }
 
-/// Makes the keys that are missing, and returns the trust root, adding this home's identities when it is new.
+/// Makes the keys that are missing, and returns the trust root, adding this home's identities when it is new. Successors
+/// whose time has come take their place.
 pub(crate) fn ensure(home: &Home, now: Timestamp) -> Result<Trust> {
     let mut trust = read_trust(&home.trust())?;
     let mut changed = trust.is_none();
     let trust_now = trust.get_or_insert_with(Trust::default);
     for name in KeyName::ALL {
         let path = name.file(&home.keys());
+        succeed(home, name, trust_now, now)?;
         if path.exists() {
             continue;
         }
@@ -119,8 +132,43 @@ pub(crate) fn ensure(home: &Home, now: Timestamp) -> Result<Trust> {
     Ok(trust.unwrap_or_default())
 }
 
-/// Whether no key is missing, so that [`ensure`] and [`secret`] write nothing.
+/// Puts a key's successor in its place if `trust.json` accepts it and its time has come: the last step of a rotation, which
+/// whoever comes first after a crash does. From one moment to the next the home has the one key or the other.
+pub(crate) fn succeed(home: &Home, name: KeyName, trust: &Trust, now: Timestamp) -> Result<()> {
+    let Some(next) = successor(home, name)? else { return Ok(()) };
+    let accepted = trust.identity(&next.public().id());
+    let counts = accepted.filter(|identity| identity.name == name.identity() && identity.revoked_at.is_none());
+    if counts.is_none_or(|identity| identity.valid_from > now) {
+        return Ok(());
+    }
+    let (from, to) = (name.next_file(&home.keys()), name.file(&home.keys()));
+    match fs::rename(&from, &to) {
+        Ok(()) => sync_directory(&home.keys()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()), // another process did it
+        Err(error) => Err(error).context("key", format!("moving `{}` to `{}`", from.display(), to.display())),
+    }
+}
+
+/// Reads the key that is to take another's place; `None` if there is none.
+pub(crate) fn successor(home: &Home, name: KeyName) -> Result<Option<SigningKey>> {
+    match fs::read_to_string(name.next_file(&home.keys())).map(zeroize::Zeroizing::new) {
+        Ok(pem) => SigningKey::from_pkcs8_pem(&pem).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).context("key", reading_successor(home, name)),
+    }
+    .context("key", reading_successor(home, name))
+    .map_err(|failure| failure.hint("if it was left half made, remove it: nothing was signed with it"))
+}
+
+fn reading_successor(home: &Home, name: KeyName) -> String {
+    format!("reading `{}`", name.next_file(&home.keys()).display())
+}
+
+/// Whether no key is missing and none waits to take another's place, so that [`ensure`] and [`secret`] write nothing.
 pub(crate) fn complete(home: &Home) -> bool {
+    if KeyName::ALL.iter().any(|name| name.next_file(&home.keys()).exists()) {
+        return false;
+    }
     let keys = KeyName::ALL.iter().map(|name| name.file(&home.keys()));
     keys.chain([home.trust(), home.keys().join("home.secret")]).all(|path| path.exists())
 }
@@ -179,5 +227,11 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file =
         fs::File::options().write(true).create_new(true).mode(0o600).open(&temporary).context("key", doing())?;
     file.write_all(bytes).and_then(|()| file.sync_all()).context("key", doing())?;
-    fs::rename(&temporary, path).context("key", doing())
+    fs::rename(&temporary, path).context("key", doing())?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Makes the names in a directory durable.
+fn sync_directory(path: &Path) -> Result<()> {
+    fs::File::open(path).and_then(|opened| opened.sync_all()).context("key", format!("syncing `{}`", path.display()))
 }

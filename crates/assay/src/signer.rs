@@ -20,7 +20,7 @@ use sign::trust::Role;
 use wire::dsse::{self, Envelope};
 use wire::in_toto::Statement;
 
-use crate::commands::admin::accept;
+use crate::commands::admin::{accept, key};
 use crate::error::{Context, Failure, Result};
 use crate::home::Home;
 use crate::keys::KeyName;
@@ -104,17 +104,18 @@ fn serve(key_file: &Path, role: &str, from: &mut dyn Read, to: &mut dyn Write) -
     }
 }
 
-fn seal(key: &SigningKey, role: &str, payload: &[u8]) -> std::result::Result<Envelope, String> {
+fn seal(own: &SigningKey, role: &str, payload: &[u8]) -> std::result::Result<Envelope, String> {
     let statement =
         Statement::parse(payload).map_err(|error| format!("what should be signed is no statement: {error}"))?;
-    let wanted = match statement.predicate_type == accept::TYPE {
+    let is_of_the_home = [accept::TYPE, key::TYPE].contains(&statement.predicate_type.as_str());
+    let wanted = match is_of_the_home {
         true => Some(Role::Admin.name()),
         false => Predicate::of(&statement).map(|predicate| predicate.role().name()),
     };
     if wanted != Some(role) {
         return Err(format!("a key with role `{role}` does not sign `{}`", statement.predicate_type));
     }
-    Ok(sign::seal(dsse::IN_TOTO, payload, key))
+    Ok(sign::seal(dsse::IN_TOTO, payload, own))
 }
 
 fn write_frame(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {

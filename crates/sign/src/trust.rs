@@ -37,6 +37,7 @@
 
 mod certified;
 mod file;
+mod kept;
 
 use wire::digest::Digest;
 use wire::dsse::{self, Envelope};
@@ -52,6 +53,7 @@ pub use certified::{CertifiedIdentity, Pattern, PatternError, SubjectRule};
 
 pub(crate) use certified::fits;
 pub use file::TrustFileError;
+pub use kept::Lost;
 
 /// How many identities and logs there may be: an envelope without a hint is tried against each.
 pub const IDENTITIES_MAX: usize = 4096;
@@ -95,7 +97,7 @@ pub struct Identity {
     pub valid_from: Timestamp,
     /// Last second in which they count.
     pub valid_until: Option<Timestamp>,
-    /// From here on nothing that it signed counts, whenever it was signed.
+    /// What it signed counts only if it is known to have been signed before.
     pub revoked_at: Option<Timestamp>,
 }
 

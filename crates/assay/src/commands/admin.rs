@@ -16,11 +16,12 @@ use crate::report::Report;
 use crate::session::{self, Session};
 
 pub(crate) mod accept;
+pub(crate) mod key;
 pub(crate) mod revoke;
 
 mod backup;
 
-/// Look after the home: integrity, back-ups, derived tables, tokens, the log's head
+/// Look after the home: integrity, back-ups, derived tables, tokens, keys, the log's head
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Fsck(FsckArgs),
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
     Revoke(revoke::RevokeArgs),
+    #[command(subcommand)]
+    Key(key::Command),
 }
 
 /// Check every file of the home, and every row of the ledger; write nothing
@@ -84,6 +87,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
         Command::Backup(args) => backup::back_up(args, context),
         Command::Restore(args) => backup::restore(args, context),
         Command::Revoke(args) => revoke::run(args, context),
+        Command::Key(command) => key::run(command, context),
     }
 }
 

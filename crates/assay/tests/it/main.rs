@@ -50,3 +50,5 @@ mod stages;
 mod dockerfiles;
 
 mod evidence;
+
+mod keys;

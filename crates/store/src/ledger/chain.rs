@@ -128,6 +128,15 @@ impl Ledger {
         self.rows(if predicate.is_some() { query.bind(predicate.map(str::to_owned)) } else { query }).await
     }
 
+    /// Returns the statements that a key has signed, oldest first. It reads every statement's row: for the administrator.
+    pub async fn statements_signed_by(&self, key: &Digest, page: &Page<u64>) -> Result<Vec<StatementRow>> {
+        let query = sqlx::query(statement_columns!(
+            "WHERE s.log = $1 AND s.log_index > $2 AND s.key_id = $3 ORDER BY s.log_index LIMIT $4"
+        ));
+        let query = query.bind(self.log()).bind(page.after.map_or(-1, integer)).bind(key.to_string());
+        self.rows(query.bind(page.rows())).await
+    }
+
     /// Returns the statements with that payload, oldest first: several, when several signed it.
     pub async fn statements_by_payload(&self, payload: &Digest) -> Result<Vec<StatementRow>> {
         let query =
