@@ -109,7 +109,7 @@ fn key(home: &Home, name: &str) -> Result<SigningKey> {
     let path = home.keys().join(name);
     if !path.exists() {
         let key = SigningKey::generate().context("key", "making a signing key")?;
-        keys::write_private(&path, key.to_pkcs8_pem().as_bytes())?;
+        keys::file::write(&path, &key)?;
     }
     keys::read_file(home, name)
 }

@@ -1,6 +1,6 @@
 //! The home's signing keys, a file for each use, and `trust.json`, which says what each may sign.
 //!
-//! A key is a P-256 private key in PKCS#8 PEM, mode 0600, made on first use. The builder has one key for each level of
+//! A key is a P-256 private key in PKCS#8 PEM, mode 0600, encrypted if its owner wants that, made on first use. The builder has one key for each level of
 //! isolation, so that who can sign for a weak run cannot sign for a complete one.
 
 use std::fs;
@@ -16,6 +16,8 @@ use crate::error::{Context, Failure, Result};
 use crate::home::Home;
 use crate::machine;
 use crate::runbook::durable;
+
+pub(crate) mod file;
 
 /// The uses of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +117,7 @@ pub(crate) fn ensure(home: &Home, now: Timestamp) -> Result<Trust> {
             .hint("restore the key from a back-up, or remove the identity from trust.json to have a new key made"));
         }
         let key = SigningKey::generate().context("key", "making a signing key")?;
-        write_private(&path, key.to_pkcs8_pem().as_bytes())?;
+        file::write(&path, &key)?;
         trust_now.identities.push(Identity {
             name: name.identity().to_owned(),
             key: key.public().clone(),
@@ -151,17 +153,16 @@ pub(crate) fn succeed(home: &Home, name: KeyName, trust: &Trust, now: Timestamp)
 
 /// Reads the key that is to take another's place; `None` if there is none.
 pub(crate) fn successor(home: &Home, name: KeyName) -> Result<Option<SigningKey>> {
-    match fs::read_to_string(name.next_file(&home.keys())).map(zeroize::Zeroizing::new) {
-        Ok(pem) => SigningKey::from_pkcs8_pem(&pem).map(Some),
+    let path = name.next_file(&home.keys());
+    let text = match file::text(&path) {
+        Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).context("key", reading_successor(home, name)),
-    }
-    .context("key", reading_successor(home, name))
-    .map_err(|failure| failure.hint("if it was left half made, remove it: nothing was signed with it"))
-}
-
-fn reading_successor(home: &Home, name: KeyName) -> String {
-    format!("reading `{}`", name.next_file(&home.keys()).display())
+        Err(error) => return Err(error).context("key", format!("reading `{}`", path.display())),
+    };
+    file::of_text(&path, text).map(Some).map_err(|failure| match failure.code {
+        "key" => failure.hint("if it was left half made, remove it: nothing was signed with it"),
+        _ => failure,
+    })
 }
 
 /// Whether no key is missing and none waits to take another's place, so that [`ensure`] and [`secret`] write nothing.
@@ -199,10 +200,7 @@ pub(crate) fn read_key(home: &Home, name: KeyName) -> Result<SigningKey> {
 
 /// Reads a key by the name of its file.
 pub(crate) fn read_file(home: &Home, name: &str) -> Result<SigningKey> {
-    let path = home.keys().join(name);
-    let pem =
-        zeroize::Zeroizing::new(fs::read_to_string(&path).context("key", format!("reading `{}`", path.display()))?);
-    SigningKey::from_pkcs8_pem(&pem).context("key", format!("reading `{}`", path.display()))
+    file::read(&home.keys().join(name))
 }
 
 /// Reads `trust.json`; `None` when there is none.

@@ -23,7 +23,7 @@ use wire::in_toto::Statement;
 use crate::commands::admin::{accept, key};
 use crate::error::{Context, Failure, Result};
 use crate::home::Home;
-use crate::keys::KeyName;
+use crate::keys::{self, KeyName};
 
 /// A running signer process for one key. It ends when this value is dropped, and with its parent.
 pub(crate) struct Signer {
@@ -36,16 +36,19 @@ impl Signer {
     /// Starts a signer for a key of the home.
     pub(crate) fn start(home: &Home, name: KeyName) -> Result<Signer> {
         let exe = crate::machine::this_program();
-        let mut process = Command::new(exe)
+        let mut command = Command::new(exe);
+        command
             .arg("__signer")
             .arg(name.file(&home.keys()))
             .arg(name.role().name())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("signer", "starting the signer process")?;
+            .stdout(Stdio::piped());
+        if let Some(file) = keys::file::passphrase_file()? {
+            command.env(keys::file::PASSPHRASE_FILE, file);
+        }
+        let mut process = command.spawn().context("signer", "starting the signer process")?;
         let to = process.stdin.take();
         let from = process.stdout.take().ok_or_else(|| Failure::new("signer", "the signer process has no output"))?;
         Ok(Signer { process, to, from })
@@ -71,7 +74,7 @@ impl Drop for Signer {
     }
 }
 
-/// The signer process: `__signer KEYFILE ROLE`.
+/// The signer process: `__signer KEYFILE ROLE`. Of the environment it has where the passphrase is, and nothing else.
 pub(crate) fn main(arguments: &[String]) -> u8 {
     let [key_file, role] = arguments else { return 2 };
     let served = serve(Path::new(key_file), role, &mut io::stdin().lock(), &mut io::stdout().lock());
@@ -79,11 +82,7 @@ pub(crate) fn main(arguments: &[String]) -> u8 {
 }
 
 fn serve(key_file: &Path, role: &str, from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
-    let key = std::fs::read_to_string(key_file)
-        .map_err(|error| format!("reading the key `{}`: {error}", key_file.display()))
-        .and_then(|pem| {
-            SigningKey::from_pkcs8_pem(&pem).map_err(|error| format!("key `{}`: {error}", key_file.display()))
-        });
+    let key = keys::file::read(key_file).map_err(|failure| failure.sentence());
     loop {
         let payload = match read_frame(from) {
             Ok(payload) => payload,

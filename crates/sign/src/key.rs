@@ -42,6 +42,15 @@ pub enum KeyError {
         /// `an ECDSA P-256 key`, `an Ed25519 key`
         expected: &'static str,
     },
+    /// Another form of encryption, or none.
+    #[error("unusable encrypted key: expected PKCS #8 with PBES2, PBKDF2 with HMAC-SHA-256, and AES-256-CBC")]
+    Encrypted,
+    /// It does not decrypt.
+    #[error("wrong passphrase, or the file is damaged")]
+    Passphrase,
+    /// A passphrase of another form.
+    #[error("unusable passphrase: expected one line of 1 to 1024 bytes")]
+    PassphraseForm,
     /// A name that no key can have.
     #[error(transparent)]
     Name(#[from] NameError),

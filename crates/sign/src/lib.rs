@@ -25,6 +25,7 @@ pub mod request;
 pub mod stamping;
 
 pub mod cosignature;
+pub mod encrypted;
 pub mod note;
 mod private_key;
 pub mod trust;

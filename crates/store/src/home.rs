@@ -283,7 +283,7 @@ impl Home {
     }
 
     /// Takes over the entries, with their envelopes, that another copy of the same log has and this one lost; the ledger
-    /// follows. See [`Log::follow`].
+    /// follows. See [`Log::recover`].
     pub async fn recover(&self, mut newer: Box<dyn Newer + Send>) -> Result<Recovered, HomeError> {
         let _committing = self.inner.committing.lock().await;
         if self.lock().is_none() {

@@ -20,6 +20,8 @@ pub const CERTIFICATE: &str = "CERTIFICATE";
 pub const CERTIFICATE_REQUEST: &str = "CERTIFICATE REQUEST";
 /// Label of a PKCS #8 private key.
 pub const PRIVATE_KEY: &str = "PRIVATE KEY";
+/// Label of a PKCS #8 private key that is encrypted.
+pub const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 
 /// The largest text that is read: keys and certificates are a few KiB.
 pub const SIZE_MAX: usize = 64 << 10;

@@ -52,3 +52,5 @@ mod dockerfiles;
 mod evidence;
 
 mod keys;
+
+mod encrypted_keys;

@@ -19,18 +19,21 @@ use crate::session;
 
 pub(super) mod check;
 mod rotate;
+mod sealed;
 
 pub(super) use rotate::install;
 
 /// The predicate type of a change of keys; see `docs/formats/trust.md`.
 pub(crate) const TYPE: &str = "https://assay.dev/trust/v1";
 
-/// List, rotate and check the keys that sign statements
+/// List, rotate, check and encrypt the keys that sign statements
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     List(ListArgs),
     Rotate(rotate::RotateArgs),
     Check(check::CheckArgs),
+    Encrypt(sealed::EncryptArgs),
+    Decrypt(sealed::DecryptArgs),
 }
 
 /// List every key that trust.json has, with its window, and where its private half lies
@@ -42,6 +45,8 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report> {
         Command::List(_) => list(context),
         Command::Rotate(args) => rotate::run(args, context),
         Command::Check(_) => check::run(context),
+        Command::Encrypt(_) => sealed::encrypt(context),
+        Command::Decrypt(_) => sealed::decrypt(context),
     }
 }
 
@@ -102,7 +107,7 @@ pub(super) fn take_successor(home: &Home, name: KeyName, trust: &Trust) -> Resul
         _ => {}
     }
     let key = SigningKey::generate().context("key", "making a signing key")?;
-    keys::write_private(&name.next_file(&home.keys()), key.to_pkcs8_pem().as_bytes())?;
+    keys::file::write(&name.next_file(&home.keys()), &key)?;
     Ok(key)
 }
 
