@@ -94,7 +94,7 @@ pub(super) fn run(args: &RotateArgs, context: &Context) -> Result<Report> {
     let statement = session.record(KeyName::Admin, &[change.statement()?])?.first().map(ToString::to_string);
     install(session, context, Some(name), &plan.trust, now)?;
     let text = format!(
-        "`{}` has the key {id} from {} on; {active} counts until {}\n{verified} keys verify one statement each as before; all others: assay admin key check\nwhoever else trusts this home needs its new trust.json before {}",
+        "`{}` has the key {id} from {} on; {active} counts until {}\none statement of each key that has signed ({verified}) verifies as before; all others: assay admin key check\nwhoever else trusts this home needs its new trust.json before {}",
         args.name, plan.from, plan.until, plan.until
     );
     let json = json!({"name": args.name, "key": active, "successor": id, "from": plan.from, "until": plan.until,
