@@ -47,6 +47,7 @@ mod live;
 mod port;
 mod rehash;
 mod release;
+mod reuse;
 mod runbook;
 mod service;
 

@@ -326,6 +326,11 @@ impl<'c> Session<'c> {
         self.children(&NodeId::digest(recipe), Predicate::Run)
     }
 
+    /// The comparisons whose first build is of a recipe, newest first.
+    pub(crate) fn comparisons_of(&self, recipe: &Digest) -> Result<Vec<Attestation>> {
+        self.children(&NodeId::digest(recipe), Predicate::Rebuilt)
+    }
+
     /// Statements of one kind whose facts lead directly to a node, newest first.
     fn children(&self, node: &NodeId, wanted: Predicate) -> Result<Vec<Attestation>> {
         let edges = match &self.chain {

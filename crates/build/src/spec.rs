@@ -252,6 +252,8 @@ pub struct Build {
     pub cpus: u32,
     /// Whether shell scripts are traced, where a step doesn't choose.
     pub scripts: Scripts,
+    /// Of how many former builds that would be the answer one is built again and compared; 0: none.
+    pub recheck: u32,
     /// Variables of every step.
     pub variables: BTreeMap<String, String>,
     /// The Dockerfile that says the build, in place of steps.

@@ -22,6 +22,7 @@ use crate::normalising;
 use crate::project::Project;
 use crate::rehash::{Rehashed, rehash};
 use crate::report::Report;
+use crate::reuse;
 use crate::runbook::durable;
 use crate::session::Session;
 use crate::verdicts;
@@ -36,6 +37,11 @@ pub(crate) struct Args {
     /// Build again although nothing changed, compare with the former build, and state `rebuilt`, equal or not
     #[arg(long)]
     again: bool,
+    /// Of how many former builds that would be the answer one is built again, compared, and stated as by --again
+    ///
+    /// 1: each; 0: none. By default what `[build] recheck` says: 20. Exit 1 when an output differs: that build is not used any more.
+    #[arg(long, value_name = "N")]
+    recheck: Option<u32>,
     /// The weakest isolation that will do: full, no-proc (the machine's /proc is seen), or trace-only (no namespaces)
     ///
     /// Where the machine does not allow it, nothing is built: exit 2, with what refused it and what would help.
@@ -51,6 +57,24 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
 }
 
+impl Args {
+    fn asked(&self, project: &Project) -> Asked {
+        let recheck = self.recheck.unwrap_or(project.spec.build.recheck);
+        Asked { again: self.again, minimum: self.level, recheck }
+    }
+}
+
+/// How much of a former build will do.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// Whether it is built again in any case.
+    again: bool,
+    /// The weakest isolation.
+    minimum: Level,
+    /// Of how many former builds one is built again; 0: none.
+    recheck: u32,
+}
+
 fn level(text: &str) -> std::result::Result<Level, String> {
     let known = Level::ALL.into_iter().find(|level| level.name() == text);
     known.ok_or_else(|| format!("the levels are {}", Level::ALL.map(Level::name).join(", ")))
@@ -64,7 +88,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Report> {
         false => Ok(None),
     };
     let outcome = rehashed.and_then(|rehashed| {
-        let mut built = build_at(&mut session, &project, args.again, args.level)?;
+        let mut built = build_at(&mut session, &project, args.asked(&project))?;
         built.rehashed = rehashed;
         if let Some(directory) = &args.output {
             write_out(&session, &built.recipe.outputs, directory)?;
@@ -110,31 +134,41 @@ pub(crate) struct Built {
     cached: bool,
     /// What `--paranoid` read again.
     rehashed: Option<Rehashed>,
-    /// The comparison, after `--again`.
+    /// The comparison, after `--again` or when a former build was drawn.
     pub(crate) rebuilt: Option<(Rebuilt, Digest)>,
+    /// Stages that left something else in the comparison, although they saw the same.
+    differing: Vec<String>,
+    /// The statement because of which a former build was not used.
+    distrusted: Option<Digest>,
 }
 
 /// Builds a project at the strongest level that the machine allows, or finds the former build when nothing changed.
 pub(crate) fn build(session: &mut Session<'_>, project: &Project, again: bool) -> Result<Built> {
-    build_at(session, project, again, Level::TraceOnly)
+    build_at(session, project, Asked { again, minimum: Level::TraceOnly, recheck: 0 })
 }
 
-/// As [`build`], but at no level below `minimum`: neither a new build nor a former one.
-fn build_at(session: &mut Session<'_>, project: &Project, again: bool, minimum: Level) -> Result<Built> {
+/// As [`build`], but at no level below the least that is asked: neither a new build nor a former one.
+fn build_at(session: &mut Session<'_>, project: &Project, asked: Asked) -> Result<Built> {
     let lock = project.lock()?;
     session.context().progress.doing("reading the source");
     let source = project.source(&session.context().home, session.inputs())?;
     let subject = Subject { project, lock: &lock, source: &source };
     let plan = building::whole(&subject);
-    let former = former(session, &subject, &plan, minimum)?;
-    match (former, again) {
-        (Some(former), false) => Ok(former),
-        (Some(former), true) => rebuild(session, &subject, former, minimum),
-        (None, false) => state(session, &subject, minimum),
-        (None, true) => {
-            let first = state(session, &subject, minimum)?;
-            rebuild(session, &subject, first, minimum)
-        }
+    let minimum = asked.minimum;
+    let Some(former) = former(session, &subject, &plan, minimum)? else {
+        let first = state(session, &subject, minimum)?;
+        return if asked.again { rebuild(session, &subject, first, minimum) } else { Ok(first) };
+    };
+    if asked.again {
+        return rebuild(session, &subject, former, minimum);
+    }
+    if let Some(comparison) = reuse::distrusted(session, &former.recipe)? {
+        let built = state(session, &subject, minimum)?;
+        return Ok(Built { distrusted: Some(comparison), ..built });
+    }
+    match reuse::is_drawn(asked.recheck)? {
+        true => rebuild(session, &subject, former, minimum),
+        false => Ok(former),
     }
 }
 
@@ -178,6 +212,8 @@ fn former(session: &Session<'_>, subject: &Subject<'_>, plan: &Digest, minimum: 
                 cached: true,
                 rehashed: None,
                 rebuilt: None,
+                differing: Vec::new(),
+                distrusted: None,
             }));
         }
     }
@@ -220,7 +256,17 @@ fn state(session: &mut Session<'_>, subject: &Subject<'_>, minimum: Level) -> Re
     run["sbom"] = verdicts::counted(&Sbom::of(&record, &run_payload));
     let of_file = |(path, report): &(String, normalise::Report)| normalising::json_of(path, report);
     run["normalised"] = normalised.iter().map(of_file).collect();
-    Ok(Built { recipe: record.recipe, recipe_payload, run_payload, run, cached: false, rehashed: None, rebuilt: None })
+    Ok(Built {
+        recipe: record.recipe,
+        recipe_payload,
+        run_payload,
+        run,
+        cached: false,
+        rehashed: None,
+        rebuilt: None,
+        differing: Vec::new(),
+        distrusted: None,
+    })
 }
 
 /// Builds a second time, compares, and states the outcome whatever it is.
@@ -232,6 +278,7 @@ fn rebuild(session: &mut Session<'_>, subject: &Subject<'_>, first: Built, minim
     let key = key.ok_or_else(|| Failure::new("level", "the second build has no level"))?;
     let payloads = session.record(key, &[attest::rebuilt(&rebuilt, &first.recipe.outputs)])?;
     let payload = *payloads.first().ok_or_else(|| Failure::new("log", "the log acknowledged no statement"))?;
+    second.differing = reuse::differing(&first.recipe, &second.recipe);
     second.rebuilt = Some((rebuilt, payload));
     Ok(second)
 }
@@ -303,6 +350,9 @@ impl Built {
         json["recipe"] = json!(self.recipe_payload);
         json["run"] = json!(self.run_payload);
         json["cached"] = json!(self.cached);
+        if let Some(comparison) = self.distrusted {
+            json["distrusted"] = json!(comparison);
+        }
         if let Some(rehashed) = self.rehashed {
             json["rehashed"] = rehashed.json();
         }
@@ -312,6 +362,7 @@ impl Built {
                 "equal": rebuilt.equal,
                 "times": rebuilt.runs.len(),
                 "statement": payload,
+                "stages": self.differing,
                 "differences": rebuilt.differences.iter().map(|(name, digests)| json!({"name": name, "digests": digests})).collect::<Vec<_>>(),
             });
         }
@@ -350,6 +401,9 @@ impl Built {
         for file in self.run["normalised"].as_array().into_iter().flatten() {
             out.push(format!("normalised {}", normalising::summary_of(file)));
         }
+        if let Some(comparison) = self.distrusted {
+            out.push(format!("a former build was not used, as builds of it differ: {comparison}"));
+        }
         out.extend(self.rehashed.map(Rehashed::text));
         out.push(format!("recipe {}\nrun    {}", self.recipe_payload, self.run_payload));
         if let Some((rebuilt, payload)) = &self.rebuilt {
@@ -361,6 +415,8 @@ impl Built {
                 let digests: Vec<String> = digests.iter().map(Digest::to_string).collect();
                 out.push(format!("  {name}: {}", digests.join(" ≠ ")));
             }
+            let stage = |name: &String| format!("  stage {name} left something else although it saw the same");
+            out.extend(self.differing.iter().map(stage));
         }
         out.join("\n")
     }

@@ -54,3 +54,5 @@ mod evidence;
 mod keys;
 
 mod encrypted_keys;
+
+mod caching;

@@ -18,6 +18,11 @@ use crate::problem::Problem;
 /// CPUs when `[build]` names none: what the smallest rented machine has.
 const CPUS_DEFAULT: u32 = 2;
 
+/// Of how many former builds one is built again when `[build]` does not say: a developer rarely waits, a team sees a lie within a day.
+const RECHECK_DEFAULT: u32 = 20;
+/// The smallest share.
+const RECHECK_MAX: u32 = 1_000_000;
+
 /// Repetitions when a test names none: the fewest that can disagree.
 const REPETITIONS_DEFAULT: u32 = 2;
 
@@ -218,6 +223,7 @@ fn build(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Build> {
     let default = Build {
         tier: Tier::T0,
         cpus: CPUS_DEFAULT,
+        recheck: RECHECK_DEFAULT,
         variables: BTreeMap::new(),
         scripts: Scripts::Untraced,
         dockerfile: None,
@@ -226,13 +232,14 @@ fn build(reader: &mut Reader<'_>, top: &Table<'_, '_>) -> Option<Build> {
         return Some(default);
     }
     let table = reader.table(top, "build")?;
-    let known = ["tier", "cpus", "variables", "script-trace", "dockerfile", "target", "args", "images"];
+    let known = ["tier", "cpus", "recheck", "variables", "script-trace", "dockerfile", "target", "args", "images"];
     reader.keys(&table, &known);
     let tier = tier(reader, &table).unwrap_or_default();
     let cpus = reader.integer(&table, "cpus", (1, CPUS_MAX)).unwrap_or(CPUS_DEFAULT);
+    let recheck = reader.integer(&table, "recheck", (0, RECHECK_MAX)).unwrap_or(RECHECK_DEFAULT);
     let scripts = scripts(reader, &table).unwrap_or_default();
     let dockerfile = dockerfile::read(reader, &table)?;
-    Some(Build { tier, cpus, variables: variables(reader, &table), scripts, dockerfile })
+    Some(Build { tier, cpus, recheck, variables: variables(reader, &table), scripts, dockerfile })
 }
 
 fn tier(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Tier> {
