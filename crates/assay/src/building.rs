@@ -449,7 +449,7 @@ pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> 
             let workspace = format!("{}/", plan::WORKSPACE);
             let absent: Vec<String> =
                 ran.outcome.absent.iter().map(|path| format!("`{}`", path.replacen(&workspace, "", 1))).collect();
-            format!("the steps left nothing at {}", absent.join(", "))
+            format!("all steps ended with exit code 0, but left nothing at {}", absent.join(", "))
         }
         (None, Some(step)) => format!("step `{}` ended with {}", step.name, exit_text(step.exit)),
         (None, None) => "no step ran".to_owned(),

@@ -6,11 +6,23 @@ use std::path::Path;
 use super::draft::{Draft, Step, texts};
 use super::{InitError, directory_name, name_of, read_text};
 
-/// The compiler, the C library, make, and the shell that it runs.
-const ALWAYS: [&str; 5] = ["coreutils", "dash", "gcc", "libc6-dev", "make"];
-
-/// What `configure` scripts call beside that. Debian takes these for granted, so nothing depends on them.
-const CONFIGURE: [&str; 7] = ["diffutils", "findutils", "grep", "hostname", "mawk", "sed", "tar"];
+/// The compiler, the C library, make, and what recipes and `configure` scripts call. Debian takes most of these for granted,
+/// so nothing depends on them.
+const ALWAYS: [&str; 13] = [
+    "coreutils",
+    "dash",
+    "diffutils",
+    "findutils",
+    "gcc",
+    "grep",
+    "gzip",
+    "hostname",
+    "libc6-dev",
+    "make",
+    "mawk",
+    "sed",
+    "tar",
+];
 
 /// Names of a Makefile, as GNU make looks for them.
 const MAKEFILES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
@@ -19,7 +31,7 @@ const MAKEFILES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
 pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
     let has = |name: &str| directory.join(name).is_file();
     let mut draft = match () {
-        () if has("CMakeLists.txt") => cmake(&read_text(directory, "CMakeLists.txt")?),
+        () if has("CMakeLists.txt") => cmake(&read_text(directory, "CMakeLists.txt")?, &directory_name(directory)),
         () if has("configure") => autotools(directory, false)?,
         () if has("configure.ac") => autotools(directory, true)?,
         () => match MAKEFILES.iter().find(|name| has(name)) {
@@ -43,23 +55,29 @@ pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
     Ok(Some(draft))
 }
 
-fn cmake(text: &str) -> Draft {
-    let program = word_after(text, "add_executable(");
+fn cmake(text: &str, project: &str) -> Draft {
+    let program = word_after(text, "add_executable(").map(|program| artifact(&program, "out/"));
+    let mut steps = vec![
+        Step::new(
+            "configure",
+            &["cmake", "-S", ".", "-B", "out", "-DCMAKE_BUILD_TYPE=Release"],
+            &["FetchContent and ExternalProject have no network here: name such files in `[[fetch]]`."],
+        ),
+        Step::new("compile", &["cmake", "--build", "out"], &[]),
+    ];
+    let artifact = program.unwrap_or_else(|| {
+        let (step, artifact) = packed(project, "cmake --install out --prefix installed/usr");
+        steps.push(step);
+        artifact
+    });
     let has_tests = text.contains("enable_testing") || text.contains("include(CTest)");
     Draft {
         about_base: texts(&[
             "Libraries that the project finds with find_package() or pkg-config: add their -dev packages.",
         ]),
         packages: texts(&[&ALWAYS[..], &["cmake", "g++"]].concat()),
-        steps: vec![
-            Step::new(
-                "configure",
-                &["cmake", "-S", ".", "-B", "out", "-DCMAKE_BUILD_TYPE=Release"],
-                &["FetchContent and ExternalProject have no network here: name such files in `[[fetch]]`."],
-            ),
-            Step::new("compile", &["cmake", "--build", "out"], &[]),
-        ],
-        artifacts: program.map(|program| artifact(&program, "out/")).into_iter().collect(),
+        steps,
+        artifacts: vec![artifact],
         test: has_tests.then(|| {
             let script = "cmake -S . -B out -DCMAKE_BUILD_TYPE=Release && cmake --build out && ctest --test-dir out";
             texts(&["sh", "-c", script])
@@ -69,7 +87,7 @@ fn cmake(text: &str) -> Draft {
 }
 
 fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
-    let mut packages = [&ALWAYS[..], &CONFIGURE[..]].concat();
+    let mut packages = ALWAYS.to_vec();
     let mut steps = Vec::new();
     if generate {
         packages.extend(["autoconf", "automake", "libtool"]);
@@ -91,6 +109,11 @@ fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
             program = word_after(&read_text(directory, file)?, "bin_PROGRAMS =").map(|name| artifact(&name, below));
         }
     }
+    let artifact = program.unwrap_or_else(|| {
+        let (step, artifact) = packed(&directory_name(directory), "make install DESTDIR=\"$PWD/installed\"");
+        steps.push(step);
+        artifact
+    });
     let prepare = if generate { "autoreconf --install && " } else { "" };
     Ok(Draft {
         about_base: texts(&[
@@ -98,7 +121,7 @@ fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
         ]),
         packages: texts(&packages),
         steps,
-        artifacts: program.into_iter().collect(),
+        artifacts: vec![artifact],
         test: Some(vec!["sh".to_owned(), "-c".to_owned(), format!("{prepare}./configure && make check")]),
         ..Draft::default()
     })
@@ -126,6 +149,17 @@ fn make(text: &str) -> Draft {
         test: test.map(|target| texts(&["make", target])),
         ..Draft::default()
     }
+}
+
+/// Where no program is known: all that the project installs, in one archive.
+fn packed(project: &str, install: &str) -> (Step, (String, String)) {
+    let file = format!("{project}.tar");
+    let script = format!(
+        "{install} && tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner -cf {file} -C installed ."
+    );
+    let about =
+        "No program was found in the build files, so all that is installed, in sorted order and with fixed times.";
+    (Step::new("pack", &["sh", "-c", &script], &[about]), (file.clone(), file))
 }
 
 /// Name and path of a program.

@@ -1,5 +1,6 @@
 //! Python projects: what `pyproject.toml` says of name, version and build backend; or a directory with requirements.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -12,6 +13,21 @@ use crate::problem::Problem;
 
 /// Python, pip and what they call.
 const PACKAGES: [&str; 5] = ["coreutils", "dash", "python3", "python3-pip", "python3-venv"];
+
+/// Build backends: the start of the module's name, the package of an index that holds it, and Debian's.
+const BACKENDS: [(&str, &str, &[&str]); 4] = [
+    ("setuptools", "setuptools", &["python3-setuptools", "python3-wheel"]),
+    ("flit_core", "flit-core", &["flit"]),
+    ("hatchling", "hatchling", &["python3-hatchling"]),
+    ("poetry.core", "poetry-core", &["python3-poetry-core"]),
+];
+
+/// What compiles modules.
+const COMPILER: [&str; 3] = ["gcc", "libc6-dev", "python3-dev"];
+
+/// How deep sources of compiled modules are looked for, and how many files are looked at.
+const DEPTH_MAX: usize = 4;
+const FILES_MAX: usize = 4_000;
 
 /// Lock files that are looked for, the one that says most first.
 const LOCK_FILES: [&str; 4] = ["pylock.toml", "uv.lock", "poetry.lock", "requirements.txt"];
@@ -58,16 +74,19 @@ pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
     }
     let is_package =
         has("setup.py") || document.build_system.build_backend.is_some() || document.project.name.is_some();
+    let locked = locked(directory, lock_file)?;
     let mut draft = match is_package {
-        true => package(directory, &document),
+        true => package(directory, &document, &locked)?,
         false => application(directory, lock_file),
     };
     draft.packages.extend(texts(&PACKAGES));
     draft.lock_files = lock_file.iter().map(|name| (*name).to_owned()).collect();
-    draft.test = test(directory, lock_file, is_package)?;
+    draft.test = test(directory, lock_file, &locked, is_package);
     draft.check = texts(&["/bin/true"]);
     draft.about_check = texts(&["Replace this check by one that shows that the release works."]);
-    draft.about_base = texts(&["For modules that are compiled add: gcc, libc6-dev, python3-dev."]);
+    if !COMPILER.iter().all(|package| draft.packages.iter().any(|other| other == package)) {
+        draft.about_base = texts(&["For modules that are compiled add: gcc, libc6-dev, python3-dev."]);
+    }
     draft.notes.insert(0, format!("builds {}", draft.artifacts[0].1));
     draft.packages.sort();
     Ok(Some(draft))
@@ -80,40 +99,94 @@ fn read(directory: &Path) -> Result<Document, InitError> {
 }
 
 /// A wheel.
-fn package(directory: &Path, document: &Document) -> Draft {
+fn package(directory: &Path, document: &Document, locked: &BTreeSet<String>) -> Result<Draft, InitError> {
     let poetry = document.tool.get("poetry").and_then(toml::Value::as_table);
     let of_poetry = |key: &str| poetry.and_then(|table| table.get(key)?.as_str()).map(str::to_owned);
-    let name = document.project.name.clone().or_else(|| of_poetry("name")).unwrap_or_else(|| directory_name(directory));
+    let named = document.project.name.clone().or_else(|| of_poetry("name"));
     let version = document.project.version.clone().or_else(|| of_poetry("version"));
-    let backend = document.build_system.build_backend.as_deref().unwrap_or("setuptools.build_meta");
+    let is_compiled = is_compiled(directory)?;
+    let (about, mut packages, isolated) = backend(document, locked);
     let mut run = texts(&["python3", "-m", "pip", "wheel", "--no-deps", "-w", "dist", "."]);
-    let (about, packages) = match backend.starts_with("setuptools") {
-        true => {
-            run.insert(5, "--no-build-isolation".to_owned());
-            (
-                "The build backend is Debian's setuptools: --no-build-isolation lets pip use it.".to_owned(),
-                &["python3-setuptools", "python3-wheel"][..],
-            )
+    if !isolated {
+        run.insert(5, "--no-build-isolation".to_owned());
+    }
+    let mut steps = vec![Step { about: vec![about], name: "wheel".to_owned(), run }];
+    if is_compiled {
+        packages.extend(texts(&COMPILER));
+    }
+    let project = name_of(&named.clone().unwrap_or_else(|| directory_name(directory)));
+    let (path, about_artifacts) = match (named, version) {
+        (Some(name), Some(version)) if !is_compiled => {
+            let about = "A wheel with compiled modules has other tags in its name, as cp311-cp311-linux_x86_64.";
+            (format!("dist/{}-{version}-py3-none-any.whl", escaped(&name)), about)
         }
-        false => (format!("The build backend `{backend}` must be in a lock file: pip takes it from there."), &[][..]),
+        _ => {
+            let script = format!("mv dist/*.whl dist/{project}.whl");
+            steps.push(Step::new("name", &["sh", "-c", &script], &["Known before it is built: the artifact's path."]));
+            let about = "Its own name has its version and tags, known once it is built: pip wants that name again.";
+            (format!("dist/{project}.whl"), about)
+        }
     };
-    let file = format!("{}-{}-py3-none-any.whl", escaped(&name), version.as_deref().unwrap_or("0.0.0"));
-    let mut about_artifacts =
-        texts(&["A wheel with compiled modules has other tags in its name, as cp311-cp311-linux_x86_64."]);
-    let mut notes = Vec::new();
-    if version.is_none() {
-        about_artifacts.push("The version is not in pyproject.toml: name the file that the step leaves.".to_owned());
-        notes.push("the wheel's version is not known: check `[[artifact]]`".to_owned());
-    }
-    Draft {
-        project: name_of(&name),
-        packages: texts(packages),
-        steps: vec![Step { about: vec![about], name: "wheel".to_owned(), run }],
-        about_artifacts,
-        artifacts: vec![(format!("{}.whl", name_of(&name)), format!("dist/{file}"))],
-        notes,
+    Ok(Draft {
+        artifacts: vec![(format!("{project}.whl"), path)],
+        about_artifacts: texts(&[about_artifacts]),
+        project,
+        packages,
+        steps,
         ..Draft::default()
+    })
+}
+
+/// Where the build backend comes from: a sentence, packages, and whether pip makes it a place of its own.
+fn backend(document: &Document, locked: &BTreeSet<String>) -> (String, Vec<String>, bool) {
+    let backend = document.build_system.build_backend.as_deref().unwrap_or("setuptools.build_meta");
+    let known = BACKENDS.iter().find(|(module, _, _)| backend.starts_with(module));
+    let is_locked = |name: &str| locked.iter().any(|other| other.starts_with(&format!("{name} ")));
+    match known {
+        Some((_, name, _)) if *name != "setuptools" && is_locked(name) => {
+            (format!("The build backend `{backend}` comes from the lock file."), Vec::new(), true)
+        }
+        Some((_, name, debian)) => {
+            let about = format!("The build backend is Debian's {name}: --no-build-isolation lets pip use it.");
+            (about, texts(debian), false)
+        }
+        None => {
+            let about = format!("The build backend `{backend}` must be in a lock file: pip takes it from there.");
+            (about, Vec::new(), true)
+        }
     }
+}
+
+/// Whether modules are compiled: `setup.py` speaks of extensions, or there are sources in C, C++ or Cython.
+fn is_compiled(directory: &Path) -> Result<bool, InitError> {
+    if directory.join("setup.py").is_file() {
+        let text = read_text(directory, "setup.py")?;
+        if ["Extension(", "ext_modules"].iter().any(|word| text.contains(word)) {
+            return Ok(true);
+        }
+    }
+    Ok(has_native_source(directory, DEPTH_MAX, &mut 0))
+}
+
+fn has_native_source(directory: &Path, depth: usize, seen: &mut usize) -> bool {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    for entry in entries {
+        *seen += 1;
+        if *seen > FILES_MAX {
+            return false;
+        }
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let is_source = path.extension().is_some_and(|end| ["c", "cc", "cpp", "pyx"].iter().any(|known| end == *known));
+        if !is_directory && is_source {
+            return true;
+        }
+        let is_looked_into = is_directory && depth > 0 && !name.to_string_lossy().starts_with('.');
+        if is_looked_into && has_native_source(&path, depth - 1, seen) {
+            return true;
+        }
+    }
+    false
 }
 
 /// A directory of modules with what they need, as one archive.
@@ -138,22 +211,24 @@ fn application(directory: &Path, lock_file: Option<&str>) -> Draft {
     Draft { packages: texts(&["tar"]), steps, artifacts: vec![(file.clone(), file)], project, ..Draft::default() }
 }
 
+/// What a lock file names, as `click 8.1.7`.
+fn locked(directory: &Path, lock_file: Option<&str>) -> Result<BTreeSet<String>, InitError> {
+    let Some(path) = lock_file else { return Ok(BTreeSet::new()) };
+    let Some(kind) = LockFileKind::of_path(path).filter(|kind| kind.ecosystem() == Ecosystem::Python) else {
+        return Ok(BTreeSet::new());
+    };
+    let bytes =
+        fs::read(directory.join(path)).map_err(|source| InitError::Read { path: directory.join(path), source })?;
+    let file = ProjectFile { path: path.to_owned(), kind, bytes, beside: Vec::new() };
+    file.names().map_err(|problem| InitError::Manifest(Box::new(problem)))
+}
+
 /// pytest where a lock file names it, else unittest where there are tests.
-fn test(directory: &Path, lock_file: Option<&str>, is_package: bool) -> Result<Option<Vec<String>>, InitError> {
-    let mut names = Default::default();
-    if let Some(path) = lock_file {
-        let kind = LockFileKind::of_path(path).filter(|kind| kind.ecosystem() == Ecosystem::Python);
-        let bytes =
-            fs::read(directory.join(path)).map_err(|source| InitError::Read { path: directory.join(path), source })?;
-        if let Some(kind) = kind {
-            let file = ProjectFile { path: path.to_owned(), kind, bytes, beside: Vec::new() };
-            names = file.names().map_err(|problem| InitError::Manifest(Box::new(problem)))?;
-        }
-    }
-    let runner = match names.iter().any(|name| name.starts_with("pytest ")) {
+fn test(directory: &Path, lock_file: Option<&str>, locked: &BTreeSet<String>, is_package: bool) -> Option<Vec<String>> {
+    let runner = match locked.iter().any(|name| name.starts_with("pytest ")) {
         true => "pytest",
         false if directory.join("tests").is_dir() || directory.join("test").is_dir() => "unittest discover",
-        false => return Ok(None),
+        false => return None,
     };
     let mut script = "python3 -m venv --system-site-packages /tmp/venv".to_owned();
     if let Some(lock_file) = lock_file {
@@ -166,7 +241,7 @@ fn test(directory: &Path, lock_file: Option<&str>, is_package: bool) -> Result<O
     if runner != "pytest" {
         script.push_str(if directory.join("tests").is_dir() { " tests" } else { " test" });
     }
-    Ok(Some(texts(&["sh", "-c", &script])))
+    Some(texts(&["sh", "-c", &script]))
 }
 
 /// The file that pip reads for a lock file.

@@ -224,7 +224,7 @@ fn ports_and_health_checks_are_guessed_from_texts() {
 #[test]
 fn c_projects_are_known_by_their_build_files() {
     type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 8] = [
         (
             "Makefile",
             &[("Makefile", "CFLAGS = -O2\n\nall: tally\n\ntally: tally.c\n\tcc -o tally tally.c\ncheck: all\n")],
@@ -237,6 +237,18 @@ fn c_projects_are_known_by_their_build_files() {
             &[("CMakeLists.txt", "project(x C)\nenable_testing()\nadd_executable(Tool main.c)\n"), ("Makefile", "")],
             "cmake -S . -B out -DCMAKE_BUILD_TYPE=Release; cmake --build out | tool out/Tool | sh -c cmake -S . -B out \
              -DCMAKE_BUILD_TYPE=Release && cmake --build out && ctest --test-dir out",
+        ),
+        (
+            "CMake whose program has a variable as its name",
+            &[("CMakeLists.txt", "project(x C)\nadd_executable(${NAME} main.c)\n")],
+            "cmake -S . -B out -DCMAKE_BUILD_TYPE=Release; cmake --build out; sh -c cmake --install out --prefix \
+             installed/usr && PACK | PROJECT.tar PROJECT.tar | -",
+        ),
+        (
+            "configure that names no program",
+            &[("configure", "")],
+            "./configure; make; sh -c make install DESTDIR=\"$PWD/installed\" && PACK | PROJECT.tar PROJECT.tar | sh -c \
+             ./configure && make check",
         ),
         (
             "configure",
@@ -256,8 +268,14 @@ fn c_projects_are_known_by_their_build_files() {
         let artifact = &spec.artifacts[0];
         let test = spec.tests.first().map_or("-".to_owned(), |test| test.run.join(" "));
         let found = format!("{} | {} {} | {test}", steps.join("; "), artifact.name, artifact.path);
-        assert_eq!(found, expected.replace("PROJECT", &proposal.project), "{name}");
-        assert!(spec.base.root.packages().iter().any(|package| package.name == "make"), "{name}");
+        let pack = "tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner -cf PROJECT.tar -C \
+                    installed .";
+        let expected = expected.replace("PACK", pack).replace("PROJECT", &proposal.project);
+        assert_eq!(found, expected, "{name}");
+        // What recipes call, bzip2's `cmp` among it, Debian takes for granted, and a base does not.
+        for package in ["make", "diffutils", "grep", "sed"] {
+            assert!(spec.base.root.packages().iter().any(|one| one.name == package), "{name}: {package}");
+        }
     }
 }
 
@@ -356,16 +374,8 @@ fn python_projects_are_wheels_or_archives() {
     assert_eq!(spec.artifacts[0].path, "dist/my_tool-1.2-py3-none-any.whl");
     assert!(spec.steps[0].run.contains(&"--no-build-isolation".to_owned()));
     assert!(spec.tests[0].run[2].ends_with("-m pytest"), "{:?}", spec.tests[0].run);
-    let other = pyproject
-        .replace("setuptools.build_meta", "hatchling.build")
-        .replace("version = \"1.2\"", "dynamic = [\"version\"]");
-    let uv = "version = 1\n";
-    let (proposal, spec) =
-        proposed(&project("init-python", &[("pyproject.toml", &other), ("uv.lock", uv), ("tests/test_a.py", "")]));
-    assert!(
-        !spec.steps[0].run.contains(&"--no-build-isolation".to_owned()) && proposal.text.contains("`hatchling.build`")
-    );
-    assert!(proposal.notes.iter().any(|note| note.contains("version is not known")));
+    let uv = [("pyproject.toml", pyproject), ("uv.lock", "version = 1\n"), ("tests/test_a.py", "")];
+    let (_, spec) = proposed(&project("init-python", &uv));
     assert!(spec.tests[0].run[2].contains("-r /dependencies/python/locked/uv.lock.txt"));
     let (_, spec) = proposed(&project("init-python", &files[1..]));
     assert_eq!(spec.steps.len(), 2);
@@ -374,6 +384,53 @@ fn python_projects_are_wheels_or_archives() {
     assert_eq!(spec.base.lock_files, None);
     let error = propose(project("init-python", &files[..1]).path(), "ada").expect_err("no lock file").to_string();
     assert!(error.contains("uv pip compile --generate-hashes"), "{error}");
+}
+
+/// six names its version in `setup.py` alone, and simplejson's wheel has the tags of a machine: the path of the artifact
+/// was a guess that no build met.
+#[test]
+fn wheels_whose_names_are_known_late_get_a_name() {
+    let setup = ("setup.py", "from setuptools import setup\nsetup(name='six')\n");
+    let compiled = ("setup.py", "setup(ext_modules=[Extension('a', ['a.c'])])\n");
+    let pyproject = "[project]\nname = \"sundial\"\nversion = \"1.2\"\n";
+    let cases: [(&[(&str, &str)], bool); 4] = [
+        (&[setup], false),
+        (&[compiled], true),
+        (&[("pyproject.toml", pyproject), ("src/sundial/hour.pyx", "")], true),
+        (&[("pyproject.toml", "[project]\nname = \"sundial\"\ndynamic = [\"version\"]\n")], false),
+    ];
+    for (files, is_compiled) in cases {
+        let (proposal, spec) = proposed(&project("init-wheel", files));
+        let name = format!("{}.whl", proposal.project);
+        assert_eq!(spec.steps[1].run, ["sh", "-c", &format!("mv dist/*.whl dist/{name}")]);
+        assert_eq!((&spec.artifacts[0].name, &spec.artifacts[0].path), (&name, &format!("dist/{name}")));
+        assert_eq!(spec.base.packages.contains(&"python3-dev".to_owned()), is_compiled, "{files:?}");
+    }
+    let (_, spec) = proposed(&project("init-wheel", &[("pyproject.toml", pyproject)]));
+    assert_eq!((spec.steps.len(), spec.artifacts[0].path.as_str()), (1, "dist/sundial-1.2-py3-none-any.whl"));
+}
+
+#[test]
+fn build_backends_come_from_a_lock_file_or_from_debian() {
+    let locked = format!("flit-core==3.9.0 --hash=sha256:{}\n", "a".repeat(64));
+    let none = String::new();
+    let cases = [
+        ("flit_core.buildapi", &locked, "", "comes from the lock file"),
+        ("flit_core.buildapi", &none, "flit", "is Debian's flit-core"),
+        ("hatchling.build", &locked, "python3-hatchling", "is Debian's hatchling"),
+        ("poetry.core.masonry.api", &none, "python3-poetry-core", "is Debian's poetry-core"),
+        ("mesonpy", &locked, "", "must be in a lock file"),
+    ];
+    for (backend, requirements, package, says) in cases {
+        let pyproject =
+            format!("[project]\nname = \"x\"\nversion = \"1\"\n[build-system]\nbuild-backend = \"{backend}\"\n");
+        let files = [("pyproject.toml", pyproject.as_str()), ("requirements.txt", requirements)];
+        let (proposal, spec) = proposed(&project("init-backend", &files[..1 + usize::from(!requirements.is_empty())]));
+        let is_debian = !package.is_empty();
+        assert!(proposal.text.contains(says), "{backend}: {}", proposal.text);
+        assert_eq!(spec.steps[0].run.contains(&"--no-build-isolation".to_owned()), is_debian, "{backend}");
+        assert!(!is_debian || spec.base.packages.contains(&package.to_owned()), "{backend}");
+    }
 }
 
 #[test]
