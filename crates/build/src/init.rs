@@ -59,6 +59,10 @@ const FILE_SIZE_MAX: u64 = 4 * 1024 * 1024;
 /// How many source files are looked at for a port and a health check.
 const SOURCES_MAX: usize = 2_000;
 
+/// How deep sources of a language are looked for, and how many files are looked at.
+const SOURCE_DEPTH_MAX: usize = 4;
+const SOURCES_SEEN_MAX: usize = 4_000;
+
 /// The port that is assumed where none is found.
 const PORT_DEFAULT: u16 = 8080;
 
@@ -233,6 +237,27 @@ fn read_text(directory: &Path, name: &str) -> Result<String, InitError> {
     }
     let bytes = fs::read(&path).map_err(failed)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether there is a file whose name ends in one of these, as far as the limits allow.
+fn has_source(directory: &Path, extensions: &[&str]) -> bool {
+    let mut seen = 0;
+    let mut open = vec![(directory.to_owned(), 0)];
+    while let Some((directory, depth)) = open.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten().take(SOURCES_SEEN_MAX - seen) {
+            seen += 1;
+            let path = entry.path();
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if depth < SOURCE_DEPTH_MAX && !is_hidden {
+                    open.push((path, depth + 1));
+                }
+            } else if path.extension().is_some_and(|end| extensions.iter().any(|known| end == *known)) {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// The directory's name, in the form that names have.

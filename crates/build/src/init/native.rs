@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::draft::{Draft, Step, texts};
-use super::{InitError, directory_name, name_of, read_text};
+use super::{InitError, directory_name, has_source, name_of, read_text};
 
 /// The compiler, the C library, make, and what recipes and `configure` scripts call. Debian takes most of these for granted,
 /// so nothing depends on them.
@@ -35,7 +35,7 @@ pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
         () if has("configure") => autotools(directory, false)?,
         () if has("configure.ac") => autotools(directory, true)?,
         () => match MAKEFILES.iter().find(|name| has(name)) {
-            Some(name) => make(&read_text(directory, name)?),
+            Some(name) => make(&read_text(directory, name)?, &directory_name(directory)),
             None => return Ok(None),
         },
     };
@@ -51,7 +51,11 @@ pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
     if draft.test.is_none() {
         draft.notes.push("no test was found".to_owned());
     }
+    if has_source(directory, &["cc", "cpp", "cxx"]) {
+        draft.packages.push("g++".to_owned());
+    }
     draft.packages.sort();
+    draft.packages.dedup();
     Ok(Some(draft))
 }
 
@@ -127,25 +131,37 @@ fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
     })
 }
 
-fn make(text: &str) -> Draft {
+fn make(text: &str, project: &str) -> Draft {
     let has = |target: &str| {
         text.lines().any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':')))
     };
+    let phony = text.lines().filter_map(|line| line.strip_prefix(".PHONY")?.trim_start().strip_prefix(':'));
+    let phony: Vec<&str> = phony.flat_map(str::split_whitespace).collect();
+    let is_file = |target: &str| is_plain(target) && target != "all" && !phony.contains(&target);
     let all = text.lines().find_map(|line| line.strip_prefix("all:"));
     let first = || {
-        let target = text.lines().filter(|line| !line.starts_with(['\t', '#', '.', ' '])).find_map(|line| {
+        let mut rules = text.lines().filter(|line| !line.starts_with(['\t', '#', '.', ' ']));
+        let target = rules.find_map(|line| {
             let (target, rest) = line.split_once(':')?;
             (!rest.starts_with('=') && target != "all").then(|| target.trim().to_owned())
         });
-        target.filter(|target| is_plain(target))
+        target.filter(|target| is_file(target))
     };
-    let named = all.and_then(|list| list.split_whitespace().next().map(str::to_owned)).filter(|name| is_plain(name));
+    let named = all.and_then(|list| list.split_whitespace().next().map(str::to_owned)).filter(|name| is_file(name));
+    let program = named.or_else(first).map(|name| artifact(&name, ""));
+    let mut steps = vec![Step::new("compile", &["make"], &[])];
+    let packed = (program.is_none() && has("install"))
+        .then(|| packed(project, "make install DESTDIR=\"$PWD/installed\""))
+        .map(|(step, artifact)| {
+            steps.push(step);
+            artifact
+        });
     let test = ["check", "test"].into_iter().find(|target| has(target));
     Draft {
         about_base: texts(&["Libraries that the programs are linked with: add their -dev packages."]),
         packages: texts(&ALWAYS),
-        steps: vec![Step::new("compile", &["make"], &[])],
-        artifacts: named.or_else(first).map(|name| artifact(&name, "")).into_iter().collect(),
+        steps,
+        artifacts: program.or(packed).into_iter().collect(),
         test: test.map(|target| texts(&["make", target])),
         ..Draft::default()
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::draft::{Draft, Step, texts};
-use super::{InitError, directory_name, name_of, read_text};
+use super::{InitError, directory_name, has_source, name_of, read_text};
 use crate::ecosystem::{Ecosystem, LockFileKind, ProjectFile};
 use crate::problem::Problem;
 
@@ -23,11 +23,7 @@ const BACKENDS: [(&str, &str, &[&str]); 4] = [
 ];
 
 /// What compiles modules.
-const COMPILER: [&str; 3] = ["gcc", "libc6-dev", "python3-dev"];
-
-/// How deep sources of compiled modules are looked for, and how many files are looked at.
-const DEPTH_MAX: usize = 4;
-const FILES_MAX: usize = 4_000;
+const COMPILER: [&str; 4] = ["g++", "gcc", "libc6-dev", "python3-dev"];
 
 /// Lock files that are looked for, the one that says most first.
 const LOCK_FILES: [&str; 4] = ["pylock.toml", "uv.lock", "poetry.lock", "requirements.txt"];
@@ -85,7 +81,7 @@ pub(super) fn look(directory: &Path) -> Result<Option<Draft>, InitError> {
     draft.check = texts(&["/bin/true"]);
     draft.about_check = texts(&["Replace this check by one that shows that the release works."]);
     if !COMPILER.iter().all(|package| draft.packages.iter().any(|other| other == package)) {
-        draft.about_base = texts(&["For modules that are compiled add: gcc, libc6-dev, python3-dev."]);
+        draft.about_base = texts(&["For modules that are compiled add: g++, gcc, libc6-dev, python3-dev."]);
     }
     draft.notes.insert(0, format!("builds {}", draft.artifacts[0].1));
     draft.packages.sort();
@@ -165,28 +161,7 @@ fn is_compiled(directory: &Path) -> Result<bool, InitError> {
             return Ok(true);
         }
     }
-    Ok(has_native_source(directory, DEPTH_MAX, &mut 0))
-}
-
-fn has_native_source(directory: &Path, depth: usize, seen: &mut usize) -> bool {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    for entry in entries {
-        *seen += 1;
-        if *seen > FILES_MAX {
-            return false;
-        }
-        let (path, name) = (entry.path(), entry.file_name());
-        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let is_source = path.extension().is_some_and(|end| ["c", "cc", "cpp", "pyx"].iter().any(|known| end == *known));
-        if !is_directory && is_source {
-            return true;
-        }
-        let is_looked_into = is_directory && depth > 0 && !name.to_string_lossy().starts_with('.');
-        if is_looked_into && has_native_source(&path, depth - 1, seen) {
-            return true;
-        }
-    }
-    false
+    Ok(has_source(directory, &["c", "cc", "cpp", "pyx"]))
 }
 
 /// A directory of modules with what they need, as one archive.

@@ -224,7 +224,15 @@ fn ports_and_health_checks_are_guessed_from_texts() {
 #[test]
 fn c_projects_are_known_by_their_build_files() {
     type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
-    let cases: [Case<'_>; 8] = [
+    let cases: [Case<'_>; 9] = [
+        (
+            "lz4's Makefile, whose targets are no files",
+            &[(
+                "Makefile",
+                "default: lib-release lz4\n.PHONY: all\nall: allmost examples\n.PHONY: allmost lib-release\n.PHONY: default\nlib-release:\n\tx\ninstall:\n",
+            )],
+            "make; sh -c make install DESTDIR=\"$PWD/installed\" && PACK | PROJECT.tar PROJECT.tar | -",
+        ),
         (
             "Makefile",
             &[("Makefile", "CFLAGS = -O2\n\nall: tally\n\ntally: tally.c\n\tcc -o tally tally.c\ncheck: all\n")],
@@ -272,11 +280,19 @@ fn c_projects_are_known_by_their_build_files() {
                     installed .";
         let expected = expected.replace("PACK", pack).replace("PROJECT", &proposal.project);
         assert_eq!(found, expected, "{name}");
+        assert!(!spec.base.packages.contains(&"g++".to_owned()) || name.starts_with("CMake"), "{name}");
         // What recipes call, bzip2's `cmp` among it, Debian takes for granted, and a base does not.
         for package in ["make", "diffutils", "grep", "sed"] {
             assert!(spec.base.root.packages().iter().any(|one| one.name == package), "{name}: {package}");
         }
     }
+}
+
+#[test]
+fn sources_in_cxx_bring_their_compiler() {
+    let files = [("Makefile", "sundial: src/a.cc\n"), ("src/a.cc", "")];
+    let (_, spec) = proposed(&project("init-cxx", &files));
+    assert!(spec.base.packages.contains(&"g++".to_owned()));
 }
 
 #[test]
