@@ -299,7 +299,10 @@ impl ProjectFile {
 
     /// Whether its packages lie in the project, so that nothing is fetched.
     pub fn is_vendored(&self) -> bool {
-        self.beside.iter().any(|(path, _)| path.ends_with("modules.txt"))
+        self.beside.iter().any(|(path, bytes)| match self.kind {
+            LockFileKind::Cargo => cargo::vendored::directory(bytes).is_some(),
+            _ => path.ends_with("modules.txt"),
+        })
     }
 
     /// Reads it, and refuses one that leaves open which bytes are meant.
@@ -362,6 +365,12 @@ pub(crate) fn beside(
 ) -> Result<Vec<(String, Vec<u8>)>, ProjectFileError> {
     match kind {
         LockFileKind::GoSum => {}
+        LockFileKind::Cargo => {
+            let directory = path.strip_suffix(cargo::lock_file::FILE).unwrap_or("");
+            let names = cargo::vendored::CONFIGS.iter().map(|name| format!("{directory}{name}"));
+            let there = names.filter(|name| project.join(name).is_file());
+            return there.take(1).map(|name| Ok((name.clone(), read(project, &name, kind)?))).collect();
+        }
         LockFileKind::Pnpm | LockFileKind::Yarn | LockFileKind::YarnBerry => {
             let directory = path.rfind('/').map_or("", |end| &path[..=end]);
             let names = node::BESIDE.iter().map(|name| format!("{directory}{name}"));

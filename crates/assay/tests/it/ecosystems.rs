@@ -5,9 +5,13 @@ mod java;
 
 mod javascript;
 
+mod python;
+
 mod recorded;
 
 mod upstream;
+
+mod vendored;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Rust: `Cargo.lock`, crates by their checksum, one directory source for all of them.
 //!
 //! Cargo itself is asked, without a network and without running code of the project, whether each lock file fits its
-//! manifests.
+//! manifests. Where a project holds its crates itself, nothing is fetched, and Cargo finds them as it would without us.
 
 mod config;
 
@@ -12,6 +12,8 @@ pub mod git;
 pub mod lock_file;
 
 pub mod vendor;
+
+pub(crate) mod vendored;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,10 @@ pub(super) fn pin(request: &Request<'_>, world: &World<'_>) -> Result<Pinned, Pi
     for file in request.files {
         let packages = lock_file::parse(&file.path, &file.bytes).map_err(|p| PinError::LockFile(Box::new(p)))?;
         of_files.push((*file, packages));
+    }
+    let (own, of_files): (Vec<_>, Vec<_>) = of_files.into_iter().partition(|(file, _)| file.is_vendored());
+    for (file, packages) in &own {
+        check_manifests(&request.project.join(file.directory()), packages, None, world)?;
     }
     let (vendored, counts) = vendor_all(request, &of_files, world)?;
     for (file, packages) in &of_files {

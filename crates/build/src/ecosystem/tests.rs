@@ -25,6 +25,17 @@ fn a_cargo_project_needs_its_lock_file_and_others_name_theirs() {
 }
 
 #[test]
+fn each_lock_file_that_is_missing_is_named_with_the_command_that_writes_it() {
+    let directory = Directory::new("project-files-missing");
+    // A yarn.lock that is not there could be of any yarn.
+    for format in FORMATS.iter().filter(|format| format.kind != LockFileKind::YarnBerry) {
+        let named = format!("lock-files = [\"a/{}\"]\n", format.file);
+        let error = project_files(directory.path(), &spec(&named)).expect_err(format.name).to_string();
+        assert_eq!(error, format!("`a/{}` is missing; run `{}`", format.file, format.mend));
+    }
+}
+
+#[test]
 fn every_format_is_found_by_its_usual_name() {
     for format in &FORMATS {
         let berry = format.kind == LockFileKind::YarnBerry;

@@ -132,20 +132,20 @@ fn autotools(directory: &Path, generate: bool) -> Result<Draft, InitError> {
 }
 
 fn make(text: &str, project: &str) -> Draft {
+    let rules = text.lines().filter(|line| !line.starts_with(['\t', '#', '.', ' ']));
+    let rules: Vec<(&str, &str)> = rules.filter_map(|line| line.split_once(':')).collect();
     let has = |target: &str| {
-        text.lines().any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':')))
+        rules
+            .iter()
+            .any(|(targets, rest)| !rest.starts_with('=') && targets.split_whitespace().any(|one| one == target))
     };
     let phony = text.lines().filter_map(|line| line.strip_prefix(".PHONY")?.trim_start().strip_prefix(':'));
     let phony: Vec<&str> = phony.flat_map(str::split_whitespace).collect();
     let is_file = |target: &str| is_plain(target) && target != "all" && !phony.contains(&target);
     let all = text.lines().find_map(|line| line.strip_prefix("all:"));
     let first = || {
-        let mut rules = text.lines().filter(|line| !line.starts_with(['\t', '#', '.', ' ']));
-        let target = rules.find_map(|line| {
-            let (target, rest) = line.split_once(':')?;
-            (!rest.starts_with('=') && target != "all").then(|| target.trim().to_owned())
-        });
-        target.filter(|target| is_file(target))
+        let target = rules.iter().find(|(targets, rest)| !rest.starts_with('=') && targets.trim() != "all");
+        target.map(|(targets, _)| targets.trim().to_owned()).filter(|target| is_file(target))
     };
     let named = all.and_then(|list| list.split_whitespace().next().map(str::to_owned)).filter(|name| is_file(name));
     let program = named.or_else(first).map(|name| artifact(&name, ""));

@@ -229,7 +229,7 @@ fn c_projects_are_known_by_their_build_files() {
             "lz4's Makefile, whose targets are no files",
             &[(
                 "Makefile",
-                "default: lib-release lz4\n.PHONY: all\nall: allmost examples\n.PHONY: allmost lib-release\n.PHONY: default\nlib-release:\n\tx\ninstall:\n",
+                "default: lib-release lz4\n.PHONY: all\nall: allmost examples\n.PHONY: allmost lib-release\n.PHONY: default\nlib-release:\n\tx\ninstall uninstall:\n",
             )],
             "make; sh -c make install DESTDIR=\"$PWD/installed\" && PACK | PROJECT.tar PROJECT.tar | -",
         ),
