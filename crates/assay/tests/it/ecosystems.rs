@@ -7,6 +7,8 @@ mod javascript;
 
 mod python;
 
+mod real_projects;
+
 mod recorded;
 
 mod upstream;
