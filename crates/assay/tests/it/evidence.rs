@@ -74,7 +74,7 @@ fn verdicts_of_a_run_are_told_by_build_why_and_the_statement() {
     assert!(!unread.iter().any(|purl| purl.contains("/coreutils@") || purl.contains("/dash@")), "{unread:?}");
 
     // The same from the statement: of a former build, and by the walk back.
-    let cached = place.json(&project, 0, &["build"]);
+    let cached = place.json(&project, 0, &["build", "--recheck", "0"]);
     assert_eq!((&cached["cached"], &cached["verdicts"], &cached["sbom"]), (&json!(true), verdicts, &built["sbom"]));
     let why = place.json(&project, 0, &["why", "made"]);
     assert_eq!((&why["runs"][0]["run"], &why["runs"][0]["verdicts"]), (&built["run"], verdicts));

@@ -149,5 +149,5 @@ fn what_a_stage_does_not_leave_fails_the_build() {
     fs::write(here.join("assay.toml"), spec).expect("it is writable");
     place.json(&here, 0, &["lock"]);
     let error = place.assay(&here, &["build"]).exits(1).stderr;
-    assert!(error.contains("the steps left nothing at `report.txt`"), "{error}");
+    assert!(error.contains("left nothing at `report.txt`"), "{error}");
 }

@@ -72,5 +72,5 @@ fn an_artifact_that_no_step_left_is_named() {
     place.json(&project, 0, &["lock"]);
     let error = place.json(&project, 1, &["build"]);
     let message = error["error"]["message"].as_str().expect("a message");
-    assert!(message.starts_with("all steps ended with exit code 0, but left no `/build/dist/made`\ndone"), "{error}");
+    assert!(message.starts_with("all steps ended with exit code 0, but left nothing at `dist/made`\ndone"), "{error}");
 }
