@@ -56,3 +56,5 @@ mod keys;
 mod encrypted_keys;
 
 mod caching;
+
+mod poisoned;

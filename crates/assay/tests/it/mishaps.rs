@@ -33,10 +33,10 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// An answer: status, head, body.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -49,7 +49,14 @@ impl Answer {
 }
 
 /// Sends a request on a connection of its own; `None` when there is no whole answer. `length` is what the head says.
-fn send(address: &str, token: &str, line: &str, headers: &[&str], body: &[u8], length: usize) -> Option<Answer> {
+pub(crate) fn send(
+    address: &str,
+    token: &str,
+    line: &str,
+    headers: &[&str],
+    body: &[u8],
+    length: usize,
+) -> Option<Answer> {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).ok()?;
     let mut head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n");
     for header in headers {
