@@ -22,7 +22,7 @@ use model::source::Source;
 use model::tree::Tree;
 use sandbox::error::SandboxError;
 use sandbox::event::Event;
-use sandbox::outcome::{Collected, CollectedKind, Summary};
+use sandbox::outcome::{Collected, CollectedKind, Limit, Summary};
 use sandbox::plan::{Host, Level, Plan};
 use sandbox::trace::live::Live;
 use wire::digest::Digest;
@@ -32,6 +32,7 @@ use crate::context::Context;
 use crate::error::{Context as _, Failure, Result};
 use crate::inputs::StoreInputs;
 use crate::keys;
+use crate::limit;
 use crate::machine;
 use crate::missing;
 use crate::normalising::{self, Normalised};
@@ -320,7 +321,7 @@ impl Builder<'_> {
         let mut on_event = |event: &mut Event, live: &Live| watch.take(event, live);
         let told = Told { on_event: &mut on_event, on_output: &mut narrate };
         let mut ran = run_plan(context, inputs, &planned.plan, &sources, self.minimum, told)?;
-        succeeded(inputs, &ran, "build-failed")?;
+        succeeded(inputs, &planned.plan, &ran, "build-failed")?;
         fenced(&ran.outcome)?;
         seen_whole(&ran.outcome)?;
         let seen = watch.finish();
@@ -432,9 +433,16 @@ fn fenced(outcome: &Summary) -> Result<()> {
 
 /// Turns a failed step or a limit into a failure that shows the end of the log; a library of the system that is missing, into
 /// one that names it and leaves the question open.
-pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> Result<()> {
+fn succeeded(inputs: &StoreInputs, plan: &Plan, ran: &Ran, code: &'static str) -> Result<()> {
     if ran.outcome.passed() {
         return Ok(());
+    }
+    if let Some(limit) = &ran.outcome.limit {
+        let step = ran.outcome.steps.last().map_or("the run".to_owned(), |step| format!("step `{}`", step.name));
+        let subject = if *limit == Limit::Collect { "what the steps left".to_owned() } else { step };
+        let mut failure = limit::failure(inputs, plan, ran, limit, (code, &subject))?;
+        failure.message = format!("{}\n{}", failure.message, tail(inputs, &ran.log, TAIL_MAX)?);
+        return Err(failure);
     }
     let whole = format!("the whole log is blob {}", ran.log);
     if let Some(library) = missing::library(&tail(inputs, &ran.log, missing::SEARCHED_MAX)?) {
@@ -443,16 +451,15 @@ pub(crate) fn succeeded(inputs: &StoreInputs, ran: &Ran, code: &'static str) -> 
             .hint("install the package that holds it, and add it to `packages` of `[base]` in assay.toml (`assay init` writes one)"));
     }
     let tail = tail(inputs, &ran.log, TAIL_MAX)?;
-    let what = match (&ran.outcome.limit, ran.outcome.steps.last()) {
-        (Some(limit), _) => format!("the limit of {limit} was reached"),
-        (None, Some(step)) if step.exit == sandbox::outcome::Exit::Code(0) => {
+    let what = match ran.outcome.steps.last() {
+        Some(step) if step.exit == sandbox::outcome::Exit::Code(0) => {
             let workspace = format!("{}/", plan::WORKSPACE);
             let absent: Vec<String> =
                 ran.outcome.absent.iter().map(|path| format!("`{}`", path.replacen(&workspace, "", 1))).collect();
             format!("all steps ended with exit code 0, but left nothing at {}", absent.join(", "))
         }
-        (None, Some(step)) => format!("step `{}` ended with {}", step.name, exit_text(step.exit)),
-        (None, None) => "no step ran".to_owned(),
+        Some(step) => format!("step `{}` ended with {}", step.name, exit_text(step.exit)),
+        None => "no step ran".to_owned(),
     };
     let mut failure = Failure::no(code, format!("{what}\n{tail}"));
     let trace = inputs.blobs.open(&ran.trace).context("store", "reading the trace")?;

@@ -43,6 +43,7 @@ mod walk;
 
 mod deploying;
 mod dockerfile;
+mod limit;
 mod live;
 mod port;
 mod rehash;

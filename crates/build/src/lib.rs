@@ -55,5 +55,7 @@ pub mod test_report;
 
 pub mod attempts;
 
+pub mod reached;
+
 #[cfg(test)]
 mod testing;

@@ -88,6 +88,7 @@ pub fn build(spec: &Spec, lock: &Lock, source: &Source) -> Planned {
     planned.plan.steps = spec.steps.iter().map(step).collect();
     planned.plan.collect = spec.artifacts.iter().map(collect).collect();
     planned.normalise = spec.normalise.iter().map(normalise).collect();
+    spec.limits.apply(&mut planned.plan);
     planned
 }
 
@@ -137,6 +138,7 @@ pub fn record(spec: &Spec, lock: &Lock, source: &Source, authority: &Digest, com
         randomness: Randomness::Real,
         scripts: Scripts::Untraced,
     }];
+    spec.limits.apply(&mut planned.plan);
     planned
 }
 

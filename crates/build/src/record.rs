@@ -214,6 +214,7 @@ fn completeness(outcome: &Summary, undeclared: usize, way_out: Option<&str>) -> 
     let mut reasons = Vec::new();
     if outcome.level == Level::TraceOnly {
         reasons.push(trace_only_reason(outcome));
+        reasons.push("at level trace-only nothing limits the space that steps take (`disk-mib`, `tmp-mib`)".to_owned());
     }
     if outcome.lost > 0 {
         let first = outcome.losses.first().map_or(String::new(), |loss| format!(": {loss}"));

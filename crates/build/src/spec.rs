@@ -60,6 +60,8 @@ use crate::problem::Problem;
 
 mod base;
 
+pub mod limits;
+
 mod normalise;
 
 mod read;
@@ -137,6 +139,8 @@ pub struct Spec {
     pub fetches: Vec<Fetch>,
     /// `[build]`
     pub build: Build,
+    /// `[limits]`
+    pub limits: limits::Limits,
     /// `[[stage]]`, in the order in which they run; none where the build is one stage without a name.
     pub stages: Vec<Stage>,
     /// `[[step]]`, in order; at least one.

@@ -113,7 +113,11 @@ pub fn enter(planned: &mut Planned, stage: &Stage, made: &Made) -> Result<(), St
         planned.trees.remove("source");
         for mount in &mut planned.plan.mounts {
             if mount.target() == WORKSPACE {
-                *mount = Mount::Scratch { target: WORKSPACE.to_owned(), size_bytes: WORKSPACE_BYTES };
+                let size_bytes = match mount {
+                    Mount::Copy { size_bytes, .. } => *size_bytes,
+                    _ => WORKSPACE_BYTES,
+                };
+                *mount = Mount::Scratch { target: WORKSPACE.to_owned(), size_bytes };
             }
         }
     }

@@ -336,6 +336,8 @@ pub enum CollectedKind {
 pub enum Limit {
     /// [`crate::plan::Limits::wall_ms`].
     Wall,
+    /// [`crate::plan::Limits::cpu_ms`].
+    Cpu,
     /// [`crate::plan::Limits::processes`].
     Processes,
     /// [`crate::plan::Limits::memory_bytes`].
@@ -358,6 +360,7 @@ impl std::fmt::Display for Limit {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Wall => formatter.write_str("wall time"),
+            Self::Cpu => formatter.write_str("CPU time"),
             Self::Processes => formatter.write_str("number of processes"),
             Self::Memory => formatter.write_str("memory"),
             Self::OpenFiles => formatter.write_str("open files"),

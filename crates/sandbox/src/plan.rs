@@ -196,6 +196,9 @@ pub struct Collect {
 pub struct Limits {
     /// Wall time of all steps together.
     pub wall_ms: u64,
+    /// CPU time of all processes together; sampled, so that a process may go over it by what it can use in a tick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
     /// Processes and threads alive at one time.
     pub processes: u64,
     /// Private memory of all processes together; sampled, so a short peak may pass.
@@ -216,6 +219,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             wall_ms: 3_600_000,
+            cpu_ms: None,
             processes: 4096,
             memory_bytes: 8 << 30,
             open_files: 4096,

@@ -20,6 +20,7 @@ use crate::commands::build::{self as builds, Built};
 use crate::context::Context;
 use crate::error::{Context as _, Failure, Result};
 use crate::keys::KeyName;
+use crate::limit;
 use crate::machine;
 use crate::pipeline;
 use crate::project::Project;
@@ -161,8 +162,8 @@ fn repeat(
         let told = building::Told { on_event: &mut on_event, on_output: &mut collect };
         let ran = building::run_plan(context, inputs, &planned.plan, &sources, level, told)?;
         if let Some(limit) = &ran.outcome.limit {
-            return Err(Failure::no("test-limit", format!("test `{}` reached the limit of {limit}", test.name))
-                .hint(format!("the log is blob {}", ran.log)));
+            let subject = format!("test `{}`", test.name);
+            return Err(limit::failure(inputs, &planned.plan, &ran, limit, ("test-limit", &subject))?);
         }
         let exit = ran.outcome.steps.last().and_then(|step| shell_code(step.exit));
         repetitions.push(test_report::read(test.format, &Output { stdout: &stdout, stderr: &stderr, exit }));

@@ -58,3 +58,5 @@ mod encrypted_keys;
 mod caching;
 
 mod poisoned;
+
+mod limits;

@@ -120,7 +120,7 @@ fn images_branches_networks_and_native_cpus() {
             assay.toml:9:9: image `rust:latest` is not pinned: its tag can be moved; write it as `NAME@sha256:…`
             assay.toml:15:27: `native` builds for the CPU of whatever machine builds; name the CPU, as `x86-64-v3`
             assay.toml:19:11: `network = true` cannot be reproduced; no step has a network: what it needs is fetched by `assay lock`, from lock files
-            assay.toml:51:3: unknown key `source` in the file; allowed: `version`, `project`, `base`, `fetch`, `build`, `stage`, `step`, `artifact`, `normalise`, `image`, `test`, `environment`
+            assay.toml:51:3: unknown key `source` in the file; allowed: `version`, `project`, `base`, `fetch`, `build`, `limits`, `stage`, `step`, `artifact`, `normalise`, `image`, `test`, `environment`
             assay.toml:53:10: branch `main` moves: it is no source; pin a commit with `rev`
             assay.toml:55:7: a repository without a commit moves: it is no source; pin a commit with `rev`"#]],
     );

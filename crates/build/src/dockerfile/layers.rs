@@ -76,7 +76,7 @@ pub fn plan(spec: &Spec, lock: &Lock, source: &model::source::Source, root: Dige
             scripts: spec.build.scripts,
         }
     };
-    let plan = Plan {
+    let mut plan = Plan {
         version: PLAN_VERSION,
         hostname: "build".to_owned(),
         cpus: lock.cpus,
@@ -87,6 +87,7 @@ pub fn plan(spec: &Spec, lock: &Lock, source: &model::source::Source, root: Dige
         collect: vec![Collect { path: "/".to_owned(), optional: true, after_failure: false }],
         limits: Limits::default(),
     };
+    spec.limits.apply(&mut plan);
     Planned { plan, trees, within: BTreeMap::new(), normalise: Vec::new(), settings: settings(lock, source) }
 }
 

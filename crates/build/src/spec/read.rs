@@ -76,6 +76,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
         "base",
         "fetch",
         "build",
+        "limits",
         "stage",
         "step",
         "artifact",
@@ -94,6 +95,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
     let base = if is_dockerfile { Some(dockerfile::base()) } else { super::base::read(reader, top) };
     let fetches = fetches(reader, top);
     let build = build(reader, top);
+    let limits = super::limits::read(reader, top);
     let stages = stages::read(reader, top);
     let known = stages.as_deref();
     let steps = if is_dockerfile { Some(Vec::new()) } else { steps(reader, top, known) };
@@ -115,6 +117,7 @@ fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, digest: Digest) -> Option<
         base: base?,
         fetches: fetches?,
         build: build?,
+        limits: limits?,
         stages: stages?,
         steps: steps?,
         artifacts: artifacts?,

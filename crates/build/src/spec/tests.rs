@@ -215,7 +215,7 @@ fn each_refusal_says_what_is_allowed() {
         assay.toml:48:1: unknown key `run` in [environment.tools]; allowed: `policy`, `kind`, `check`, `runbook`
         assay.toml:20:1: `artifact` is a table here; expected a list of tables: write `[[artifact]]` on a line of its own
         assay.toml:1:1: the file lacks the key `step`; write `[[step]]` on a line of its own, then its `name` and `run`
-        assay.toml:16:3: unknown key `steps` in the file; did you mean `step`? allowed: `version`, `project`, `base`, `fetch`, `build`, `stage`, `step`, `artifact`, `normalise`, `image`, `test`, `environment`"#]].assert_eq(&found.join("\n"));
+        assay.toml:16:3: unknown key `steps` in the file; did you mean `step`? allowed: `version`, `project`, `base`, `fetch`, `build`, `limits`, `stage`, `step`, `artifact`, `normalise`, `image`, `test`, `environment`"#]].assert_eq(&found.join("\n"));
 }
 
 #[test]

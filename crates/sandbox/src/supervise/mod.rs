@@ -22,6 +22,7 @@ mod random;
 mod record;
 mod scripts;
 mod sink;
+mod spent;
 mod step;
 mod stops;
 mod substitute;
@@ -177,7 +178,10 @@ fn run_steps(plan: &Plan, prefix: &str, tracer: &mut Tracer<'_>) -> Result<bool,
         let (exit, duration_us) = (end.exit, end.duration.as_micros() as u64);
         let (tier, randomness) = (plan.steps[step].tier, plan.steps[step].randomness);
         tracer.sink.emit(&Event::Step { step, exit, duration_us, survivors: end.survivors, tier, randomness });
-        tracer.sink.wait()?;
+        // A step may write it all, and end, before anybody looks.
+        if tracer.sink.wait()? {
+            tracer.reach_limit(Limit::Output);
+        }
         if exit != Exit::Code(0) || tracer.limit.is_some() {
             if tracer.limit.is_none() {
                 tracer.limit = full_mount(plan, prefix, tracer).map(Limit::Space);

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
+use super::tracer::TOO_MUCH_OUTPUT;
 use crate::error::Failure;
 use crate::event::Event;
 use crate::sys;
@@ -72,15 +73,17 @@ impl Sink {
         Ok(Some(byte[0]))
     }
 
-    /// Waits until the caller says to go on.
-    pub(super) fn wait(&mut self) -> Result<(), Failure> {
+    /// Waits until the caller says to go on; returns whether it said before that there was too much output.
+    pub(super) fn wait(&mut self) -> Result<bool, Failure> {
         self.flush();
         let failed = |error: io::Error| Failure::setup("waiting for the caller", "", error);
+        let mut was_too_much = false;
         loop {
             let mut byte = [0_u8];
             self.writer.read_exact(&mut byte).map_err(failed)?;
-            if byte[0] == GO_ON {
-                return Ok(());
+            match byte[0] {
+                GO_ON => return Ok(was_too_much),
+                word => was_too_much |= word == TOO_MUCH_OUTPUT,
             }
         }
     }

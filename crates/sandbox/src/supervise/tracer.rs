@@ -18,6 +18,7 @@ use super::place;
 use super::record::Book;
 use super::scripts::Tracing;
 use super::sink::Sink;
+use super::spent::{CpuTime, own_us};
 use super::stops::Pending;
 use super::times::Wake;
 use super::world::World;
@@ -70,6 +71,7 @@ pub(super) struct Tracer<'a> {
     settings: Settings,
     socket: UnixStream,
     limits: Limits,
+    cpu: CpuTime,
     started: Instant,
     /// Children that stopped before their parent told of them; true once a tick has passed.
     early: HashMap<pid_t, bool>,
@@ -114,6 +116,7 @@ impl<'a> Tracer<'a> {
             limit: None,
             socket,
             limits: plan.limits,
+            cpu: CpuTime::default(),
             started: Instant::now(),
             early: HashMap::new(),
             step: 0,
@@ -220,8 +223,11 @@ impl<'a> Tracer<'a> {
             // Sent by a step: the kernel shields process 1 from those, but one that a tracer passes on counts as the outside's.
             return resume(pid);
         }
-        if signal == libc::SIGXFSZ {
-            self.reach_limit(Limit::FileSize);
+        if signal == libc::SIGXFSZ && self.limit.is_none() {
+            // It dies of this signal, so that the trace says who it was; if it does not, the next tick ends it.
+            self.limit = Some(Limit::FileSize);
+            let process = self.tasks.get(&pid).map(|task| task.process);
+            self.kill_all_but(process);
         }
         // A process that is gone needs no signal.
         trace::resume(pid, signal).ok();
@@ -267,6 +273,7 @@ impl<'a> Tracer<'a> {
             self.book.fork(child, parent_process, inside, self.step, now, &mut |event| self.sink.emit(event));
             self.world.fork(child, parent_process);
             self.scripts.fork(child, parent_process);
+            self.cpu.begin(child, parent_process);
         }
         if parent == Some(self.init) && self.first.is_none() {
             self.first = Some(child);
@@ -336,6 +343,7 @@ impl<'a> Tracer<'a> {
             self.shared.remove(&pid);
             self.world.end(pid);
             self.end_script(pid);
+            self.cpu.end(pid, report.cpu_us);
             let usage = (report.cpu_us, report.rss_max_kib);
             let now = self.now_us();
             self.book.end(pid, exit, usage, now, &mut |event| self.sink.emit(event));
@@ -351,8 +359,13 @@ impl<'a> Tracer<'a> {
     }
 
     fn kill_all(&mut self) {
+        self.kill_all_but(None);
+    }
+
+    fn kill_all_but(&mut self, spared: Option<pid_t>) {
         self.killing = true;
-        for process in self.live_processes().into_iter().chain(self.early.keys().copied()) {
+        let all = self.live_processes().into_iter().chain(self.early.keys().copied());
+        for process in all.filter(|&process| Some(process) != spared) {
             // What is gone already is what is wanted.
             sys::kill(process, libc::SIGKILL).ok();
         }
@@ -372,6 +385,11 @@ impl<'a> Tracer<'a> {
         }
         if self.started.elapsed() > Duration::from_millis(self.limits.wall_ms) {
             self.reach_limit(Limit::Wall);
+        }
+        if let Some(cpu_ms) = self.limits.cpu_ms
+            && self.cpu.look(own_us) > cpu_ms.saturating_mul(1000)
+        {
+            self.reach_limit(Limit::Cpu);
         }
         self.book.ease(&mut |event| self.sink.emit(event));
         self.watch_events();

@@ -10,9 +10,12 @@ use crate::harness::{Bench, Test, step};
 pub(crate) const TESTS: &[Test] = &[
     ("wall_time_ends", wall_time_ends),
     ("wall_time_ends_a_frozen_step", wall_time_ends_a_frozen_step),
+    ("cpu_time_ends", cpu_time_ends),
+    ("cpu_time_of_many_short_processes_ends", cpu_time_of_many_short_processes_ends),
     ("processes_end", processes_end),
     ("memory_ends", memory_ends),
     ("output_ends", output_ends),
+    ("output_of_a_step_that_ended_ends", output_of_a_step_that_ended_ends),
     ("open_files_end", open_files_end),
     ("file_size_ends", file_size_ends),
     ("space_ends", space_ends),
@@ -43,6 +46,19 @@ fn wall_time_ends_a_frozen_step() {
     check("frozen", &argv, |limits| limits.wall_ms = 300, &Limit::Wall);
 }
 
+fn cpu_time_ends() {
+    let argv = ["/bin/sh", "-c", "while :; do :; done"];
+    let outcome = check("spin", &argv, |limits| limits.cpu_ms = Some(300), &Limit::Cpu);
+    let used_us: u64 = outcome.processes.iter().map(|process| process.cpu_us).sum();
+    assert!(used_us >= 300_000, "{used_us}");
+}
+
+/// Each ends long before anybody looks at it, and who started them waits for none.
+fn cpu_time_of_many_short_processes_ends() {
+    let argv = ["/bin/sh", "-c", "trap '' CHLD; while :; do (i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); done); done"];
+    check("short", &argv, |limits| limits.cpu_ms = Some(500), &Limit::Cpu);
+}
+
 fn processes_end() {
     check("bomb", &["/tools/hostile", "bomb"], |limits| limits.processes = 50, &Limit::Processes);
 }
@@ -58,6 +74,13 @@ fn output_ends() {
     assert_eq!(outcome.limit, Some(Limit::Output));
     assert_eq!(bench.output.len(), 100_000, "told up to the limit");
     assert_eq!(std::fs::metadata(&bench.host.log).expect("a log").len(), 100_000);
+}
+
+/// It used to be cut off in silence: the step had ended before the tick that looks.
+fn output_of_a_step_that_ended_ends() {
+    let argv = ["/bin/sh", "-c", "echo 0123456789"];
+    let outcome = check("brief", &argv, |limits| limits.output_bytes = 5, &Limit::Output);
+    assert_eq!(outcome.steps[0].exit, Exit::Code(0));
 }
 
 fn open_files_end() {
