@@ -433,7 +433,7 @@ fn fenced(outcome: &Summary) -> Result<()> {
 
 /// Turns a failed step or a limit into a failure that shows the end of the log; a library of the system that is missing, into
 /// one that names it and leaves the question open.
-fn succeeded(inputs: &StoreInputs, plan: &Plan, ran: &Ran, code: &'static str) -> Result<()> {
+pub(crate) fn succeeded(inputs: &StoreInputs, plan: &Plan, ran: &Ran, code: &'static str) -> Result<()> {
     if ran.outcome.passed() {
         return Ok(());
     }

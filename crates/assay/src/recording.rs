@@ -58,7 +58,7 @@ pub(crate) fn record(context: &Context, inputs: &StoreInputs, project: &Project,
     let told = Told { on_event: &mut on_event, on_output: &mut narrate };
     let ran = building::run_answered(context, inputs, (&planned.plan, &sources), Level::NoProc, &recorder, told)?;
     let answers = recorder.finish().map_err(|refused| refused_answers(&refused))?;
-    building::succeeded(inputs, &ran, "record-failed")?;
+    building::succeeded(inputs, &planned.plan, &ran, "record-failed")?;
     let count = answers.len();
     write(project, path, command, answers)?;
     Ok(count)
