@@ -58,6 +58,7 @@ pub(crate) enum Command {
     Gate(commands::gate::Args),
     Push(commands::push::Args),
     Pull(commands::pull::Args),
+    Export(commands::export::Args),
     #[command(subcommand)]
     Reference(commands::reference::Command),
     Deploy(commands::deploy::Args),

@@ -39,6 +39,8 @@ mod judge;
 mod verdicts;
 
 mod trail;
+
+mod kit;
 mod walk;
 
 mod deploying;

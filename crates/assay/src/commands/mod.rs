@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod env;
+pub(crate) mod export;
 pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod lint;
@@ -48,6 +49,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<Report> {
         Command::Build(args) => build::run(&args, context),
         Command::Test(args) => test::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
+        Command::Export(args) => export::run(&args, context),
         Command::Sigstore(command) => sigstore::run(&command, context),
         Command::Lint(args) => lint::run(&args, context),
         Command::Gate(args) => gate::run(&args, context),

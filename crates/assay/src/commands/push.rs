@@ -199,7 +199,7 @@ fn target(args: &Args, session: &Session<'_>, resolved: &Resolved) -> Result<Tar
 }
 
 /// A file that the ledger does not know has the name that it has on disk.
-fn named(resolved: Resolved, reference: &str) -> Resolved {
+pub(super) fn named(resolved: Resolved, reference: &str) -> Resolved {
     let path = Path::new(reference);
     match path.file_name() {
         Some(name) if resolved.artifact.is_none() && path.is_file() => {
@@ -216,7 +216,7 @@ fn own_tag(reference: &str) -> Option<Tag> {
 }
 
 /// Puts together what travels; a file or layout that is not in the store is taken in first.
-fn pack(session: &Session<'_>, reference: &str, resolved: &Resolved) -> Result<Parcel> {
+pub(super) fn pack(session: &Session<'_>, reference: &str, resolved: &Resolved) -> Result<Parcel> {
     let blobs = &session.inputs().blobs;
     let doing = || format!("reading `{}` {}", resolved.name, resolved.digest);
     if blobs.size(&resolved.digest).context("store", doing())?.is_none() {
@@ -286,7 +286,7 @@ fn take_file(session: &Session<'_>, path: &Path, digest: &Digest) -> Result<()> 
 }
 
 /// All statements about a parcel, by the digest of their envelopes. What a registry states of itself stays there.
-fn statements(session: &Session<'_>, parcel: &Parcel) -> Result<BTreeMap<Digest, Bundle>> {
+pub(super) fn statements(session: &Session<'_>, parcel: &Parcel) -> Result<BTreeMap<Digest, Bundle>> {
     let mut statements = BTreeMap::new();
     for bundle in session.about_bundles(&parcel.subjects())? {
         let Some(label) = parcel::label(&bundle) else { continue };

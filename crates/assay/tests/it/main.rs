@@ -60,3 +60,5 @@ mod caching;
 mod poisoned;
 
 mod limits;
+
+mod kit;
