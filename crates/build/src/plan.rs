@@ -115,6 +115,7 @@ pub fn test(spec: &Spec, lock: &Lock, source: &Source, test: &Test, artifacts: O
         randomness: Randomness::Real,
         scripts: spec.build.scripts,
     }];
+    spec.limits.apply(&mut planned.plan);
     planned
 }
 
