@@ -22,14 +22,14 @@ fn rebuilt_times() {
         rule,
         &[said("builder-full", equal())],
         expect![[r#"
-            pass on 1: rebuilt 76bd9dd14901 compared 2 builds of greeter (4b249b519fef) and they are equal
+            pass on 1: rebuilt 9cc7de875075 compared 2 builds of greeter (4b249b519fef) and they are equal
         "#]],
     );
     check(
         rule,
         &[said("builder-full", unequal())],
         expect![[r#"
-            fail on 1: rebuilt 43003d702366 compared 2 builds and they differ in `greeter`
+            fail on 1: rebuilt 3c674654bd95 compared 2 builds and they differ in `greeter`
             fix: `assay diff` the two outputs, remove the cause, then `assay build --again`
         "#]],
     );
@@ -38,7 +38,7 @@ fn rebuilt_times() {
         rule,
         &[said("builder-full", equal()), said("builder-full", unequal())],
         expect![[r#"
-            fail on 1: rebuilt 43003d702366 compared 2 builds and they differ in `greeter`
+            fail on 1: rebuilt 3c674654bd95 compared 2 builds and they differ in `greeter`
             fix: `assay diff` the two outputs, remove the cause, then `assay build --again`
         "#]],
     );
@@ -46,14 +46,14 @@ fn rebuilt_times() {
         rule,
         &[said("builder-full", unequal()), said("builder-full", equal())],
         expect![[r#"
-            pass on 1: rebuilt 76bd9dd14901 compared 2 builds of greeter (4b249b519fef) and they are equal
+            pass on 1: rebuilt 9cc7de875075 compared 2 builds of greeter (4b249b519fef) and they are equal
         "#]],
     );
     check(
         rule,
         &[said("builder-full", unequal()), said("builder-no-proc", equal())],
         expect![[r#"
-            fail on 2: rebuilt 43003d702366 compared 2 builds and they differ in `greeter`
+            fail on 2: rebuilt 3c674654bd95 compared 2 builds and they differ in `greeter`
             fix: `assay diff` the two outputs, remove the cause, then `assay build --again`
         "#]],
     );
@@ -61,7 +61,7 @@ fn rebuilt_times() {
         "\"rebuilt\"\ntimes = 3",
         &[said("builder-full", equal())],
         expect![[r#"
-            fail on 1: rebuilt 76bd9dd14901 compared 2 builds, 3 are asked for
+            fail on 1: rebuilt 9cc7de875075 compared 2 builds, 3 are asked for
             fix: `assay build --again`
         "#]],
     );
@@ -70,7 +70,7 @@ fn rebuilt_times() {
         rule,
         &[said("builder-full", twice_the_same)],
         expect![[r#"
-            fail on 1: rebuilt accfbf25ffa8 compared 1 builds, 2 are asked for
+            fail on 1: rebuilt e2f6aeb31e75 compared 1 builds, 2 are asked for
             fix: `assay build --again`
         "#]],
     );
@@ -221,14 +221,14 @@ fn none_vanished() {
     check_live(
         &[said("deployer", deployed(false)), said("tester", before(&["shouts"]))],
         expect![[r#"
-            unknown on 2: deployment 1808abf4c8f0 is not a live deployment by a deployer, so what is live is not known
+            unknown on 2: deployment 73d36c833e25 is not a live deployment by a deployer, so what is live is not known
             fix: `assay deploy` again
         "#]],
     );
     check_live(
         &[said("builder-full", deployed(true)), said("tester", before(&["greets"]))],
         expect![[r#"
-            unknown on 2: deployment cfcdd3e39dc8 is not a live deployment by a deployer, so what is live is not known
+            unknown on 2: deployment 4556e4fd6a35 is not a live deployment by a deployer, so what is live is not known
             fix: `assay deploy` again
         "#]],
     );
@@ -299,7 +299,7 @@ fn reference_digest() {
         rule,
         &[said("builder-full", run(|_| ()))],
         expect![[r#"
-            unknown on 1: the recipe that run 020c80038bce names was not found
+            unknown on 1: the recipe that run d1bcea4bfb04 names was not found
             fix: `assay build`, or `assay pull` the artifact with all its statements
         "#]],
     );
@@ -307,7 +307,7 @@ fn reference_digest() {
         rule,
         &with(&[said("builder-full", earlier_run())]),
         expect![[r#"
-            pass on 3: run 020c80038bce agrees with greeter (4b249b519fef)
+            pass on 3: run d1bcea4bfb04 agrees with greeter (4b249b519fef)
         "#]],
     );
     check(

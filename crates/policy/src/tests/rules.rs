@@ -55,7 +55,7 @@ fn signed_by() {
         rule,
         &[said("builder-full", recipe()), said("builder-no-proc", run(|_| ()))],
         expect![[r#"
-            fail on 2: run 020c80038bce is signed by `builder-no-proc`, which is not `builder-full` or `ci-*`
+            fail on 2: run d1bcea4bfb04 is signed by `builder-no-proc`, which is not `builder-full` or `ci-*`
             fix: `assay build` with a key that the policy names
         "#]],
     );
@@ -133,7 +133,7 @@ fn logged() {
         rule,
         &[said("builder-full", recipe()), unlogged("builder-full", run(|_| ()))],
         expect![[r#"
-            fail on 2: run 020c80038bce came without a proof that a log holds it
+            fail on 2: run d1bcea4bfb04 came without a proof that a log holds it
             fix: `assay push` to a server that logs it, or make it again in a home with a log: `assay build`
         "#]],
     );
@@ -180,7 +180,7 @@ fn complete_hermetic_build() {
     check_run(
         &|_| (),
         expect![[r#"
-            pass on 1: run 020c80038bce at level `full` is complete: 1 process seen, nothing opened that is not pinned
+            pass on 1: run d1bcea4bfb04 at level `full` is complete: 41 processes seen, nothing opened that is not pinned
         "#]],
     );
     check_run(
@@ -193,7 +193,7 @@ fn complete_hermetic_build() {
             ];
         },
         expect![[r#"
-            fail on 1: run 243474c33302 was isolated at level `trace-only`, not `full` or `no-proc`: the machine allows no user namespaces; start the container with `--privileged`
+            fail on 1: run 94cef9e4b6ec was isolated at level `trace-only`, not `full` or `no-proc`: the machine allows no user namespaces; start the container with `--privileged`
             fix: start the container with `--privileged`; then `assay build`
         "#]],
     );
@@ -204,7 +204,7 @@ fn complete_hermetic_build() {
             record.completeness.reasons = vec!["the machine allows no user namespaces".to_owned()];
         },
         expect![[r#"
-            fail on 1: run 8c6618deff4a was isolated at level `trace-only`, not `full` or `no-proc`: the machine allows no user namespaces
+            fail on 1: run 8e02b87feef7 was isolated at level `trace-only`, not `full` or `no-proc`: the machine allows no user namespaces
             fix: `assay build` where user namespaces are allowed: outside of a container, or in one started with `--security-opt seccomp=unconfined --security-opt unmask=ALL` or `--privileged`
         "#]],
     );
@@ -215,7 +215,7 @@ fn complete_hermetic_build() {
             record.completeness.reasons = vec!["7 events were lost".to_owned()];
         },
         expect![[r#"
-            fail on 1: run 6c311a6d74c5 at level `full` is not complete: 7 events were lost
+            fail on 1: run de6925633222 at level `full` is not complete: 7 events were lost
             fix: remove the reason, then `assay build`
         "#]],
     );
@@ -223,14 +223,14 @@ fn complete_hermetic_build() {
     check_run(
         &|record| record.undeclared = vec![opened("/etc/passwd")],
         expect![[r#"
-            fail on 1: run c3ec6560f5b8 opened 1 file that nothing pins: `/etc/passwd` by `cc`
+            fail on 1: run 272edbac9341 opened 1 file that nothing pins: `/etc/passwd` by `cc`
             fix: add what holds them to `base` in assay.toml, or stop opening them; then `assay lock` and `assay build`
         "#]],
     );
     check_run(
         &|record| record.undeclared = ["/a", "/b", "/c", "/d", "/e"].map(opened).to_vec(),
         expect![[r#"
-            fail on 1: run f8591c692ef7 opened 5 files that nothing pins: `/a` by `cc`, `/b` by `cc`, `/c` by `cc` and 2 more
+            fail on 1: run 945e786b27b5 opened 5 files that nothing pins: `/a` by `cc`, `/b` by `cc`, `/c` by `cc` and 2 more
             fix: add what holds them to `base` in assay.toml, or stop opening them; then `assay lock` and `assay build`
         "#]],
     );
@@ -248,7 +248,7 @@ fn complete_hermetic_build() {
         rule,
         &[said("builder-full", run(|_| ())), said("builder-full", incomplete())],
         expect![[r#"
-            fail on 1: run c3ec6560f5b8 opened 1 file that nothing pins: `/etc/passwd` by `cc`
+            fail on 1: run 272edbac9341 opened 1 file that nothing pins: `/etc/passwd` by `cc`
             fix: add what holds them to `base` in assay.toml, or stop opening them; then `assay lock` and `assay build`
         "#]],
     );
@@ -256,7 +256,7 @@ fn complete_hermetic_build() {
         rule,
         &[said("builder-full", incomplete()), said("builder-full", run(|_| ()))],
         expect![[r#"
-            pass on 1: run 020c80038bce at level `full` is complete: 1 process seen, nothing opened that is not pinned
+            pass on 1: run d1bcea4bfb04 at level `full` is complete: 41 processes seen, nothing opened that is not pinned
         "#]],
     );
     // Where no log tells the order, all must be good.
@@ -264,7 +264,7 @@ fn complete_hermetic_build() {
         rule,
         &[unlogged("builder-full", incomplete()), said("builder-full", run(|_| ()))],
         expect![[r#"
-            fail on 2: run c3ec6560f5b8 opened 1 file that nothing pins: `/etc/passwd` by `cc`
+            fail on 2: run 272edbac9341 opened 1 file that nothing pins: `/etc/passwd` by `cc`
             fix: add what holds them to `base` in assay.toml, or stop opening them; then `assay lock` and `assay build`
         "#]],
     );
@@ -273,7 +273,7 @@ fn complete_hermetic_build() {
         rule,
         &[said("builder-full", run(|_| ())), said("tester", incomplete())],
         expect![[r#"
-            pass on 1: run 020c80038bce at level `full` is complete: 1 process seen, nothing opened that is not pinned
+            pass on 1: run d1bcea4bfb04 at level `full` is complete: 41 processes seen, nothing opened that is not pinned
         "#]],
     );
     let strict = "\"complete-hermetic-build\"\nlevels = [\"full\"]";
@@ -281,7 +281,7 @@ fn complete_hermetic_build() {
         strict,
         &[said("builder-full", run(|record| record.level = "no-proc".to_owned()))],
         expect![[r#"
-            fail on 1: run 6f7a546f58d8 was isolated at level `no-proc`, not `full`
+            fail on 1: run 0933b682d6e7 was isolated at level `no-proc`, not `full`
             fix: `assay build` where user namespaces are allowed: outside of a container, or in one started with `--security-opt seccomp=unconfined --security-opt unmask=ALL` or `--privileged`
         "#]],
     );
@@ -297,33 +297,33 @@ fn source() {
     check_run(
         &|_| (),
         expect![[r#"
-            pass on 1: run 020c80038bce was made from commit 4c1f0a9be2d7 on branch `main` of `https://git.example.org/greeter`, as local-git says
+            pass on 1: run d1bcea4bfb04 was made from commit 4c1f0a9be2d7 on branch `main` of `https://git.example.org/greeter`, as local-git says
         "#]],
     );
     check_run(
         &|revision| revision.branch = Some("release/1.0".to_owned()),
         expect![[r#"
-            pass on 1: run af5a26046875 was made from commit 4c1f0a9be2d7 on branch `release/1.0` of `https://git.example.org/greeter`, as local-git says
+            pass on 1: run 803f23886fba was made from commit 4c1f0a9be2d7 on branch `release/1.0` of `https://git.example.org/greeter`, as local-git says
         "#]],
     );
     check_run(
         &|revision| revision.branch = Some("feature".to_owned()),
         expect![[r#"
-            fail on 1: run 7bbef50bf6e8 was made from branch `feature` of `https://git.example.org/greeter`, not `main` or `release/*`
+            fail on 1: run 3a30f19c1023 was made from branch `feature` of `https://git.example.org/greeter`, not `main` or `release/*`
             fix: bring commit 4c1f0a9be2d7 to `main` or `release/*`, then `assay build` there
         "#]],
     );
     check_run(
         &|revision| revision.branch = None,
         expect![[r#"
-            fail on 1: run fce7c21ae1e8 was made from commit 4c1f0a9be2d7 of `https://git.example.org/greeter` on no branch
+            fail on 1: run dc00b9c2f35d was made from commit 4c1f0a9be2d7 of `https://git.example.org/greeter` on no branch
             fix: `git switch` to `main` or `release/*`, then `assay build`
         "#]],
     );
     check_run(
         &|revision| revision.repository = "https://evil.example.com/greeter".to_owned(),
         expect![[r#"
-            fail on 1: run 9f347698c53d was made from repository `https://evil.example.com/greeter`, not `https://git.example.org/*`
+            fail on 1: run d91e81f80761 was made from repository `https://evil.example.com/greeter`, not `https://git.example.org/*`
             fix: clone `https://git.example.org/*` and `assay build` there
         "#]],
     );
@@ -331,7 +331,7 @@ fn source() {
         rule,
         &[said("builder-full", run(|record| record.source.revision = None))],
         expect![[r#"
-            fail on 1: run 25321b408b4b was made from files that are under no version control
+            fail on 1: run 0f6e9440c4ba was made from files that are under no version control
             fix: commit the project to the repository that the policy names, then `assay build`
         "#]],
     );
@@ -352,7 +352,7 @@ fn no_uncommitted_changes() {
         rule,
         &[said("builder-full", run(|_| ()))],
         expect![[r#"
-            pass on 1: run 020c80038bce was made from commit 4c1f0a9be2d7 with no uncommitted change
+            pass on 1: run d1bcea4bfb04 was made from commit 4c1f0a9be2d7 with no uncommitted change
         "#]],
     );
     let dirty = run(|record| {
@@ -363,7 +363,7 @@ fn no_uncommitted_changes() {
         rule,
         &[said("builder-full", dirty)],
         expect![[r#"
-            fail on 1: run 7dd2801473e2 was made with changes that were not committed: `Cargo.toml`, `src/main.rs`
+            fail on 1: run bcda38d06e8f was made with changes that were not committed: `Cargo.toml`, `src/main.rs`
             fix: commit your changes, then `assay build`
         "#]],
     );
@@ -371,7 +371,7 @@ fn no_uncommitted_changes() {
         rule,
         &[said("builder-full", run(|record| record.source.revision = None))],
         expect![[r#"
-            fail on 1: run 25321b408b4b was made from files that are under no version control
+            fail on 1: run 0f6e9440c4ba was made from files that are under no version control
             fix: `git init`, commit the project, then `assay build`
         "#]],
     );
@@ -393,7 +393,7 @@ fn age() {
         rule,
         &[said("builder-full", ended(100))],
         expect![[r#"
-            pass on 1: run 8432131fedb2 ended at 2026-11-22T19:42:40Z, 0 days ago: no more than 1
+            pass on 1: run add9e30830d4 ended at 2026-11-22T19:42:40Z, 0 days ago: no more than 1
             fresh for 86400 s
         "#]],
     );
@@ -401,7 +401,7 @@ fn age() {
         rule,
         &[said("builder-full", ended(100 - 86_400))],
         expect![[r#"
-            pass on 1: run 023220847e9e ended at 2026-11-21T19:42:40Z, 1 day ago: no more than 1
+            pass on 1: run 9fac50615c11 ended at 2026-11-21T19:42:40Z, 1 day ago: no more than 1
             fresh for 0 s
         "#]],
     );
@@ -409,7 +409,7 @@ fn age() {
         rule,
         &[said("builder-full", ended(99 - 86_400))],
         expect![[r#"
-            fail on 1: run 5ff3990689b5 ended at 2026-11-21T19:42:39Z, 1 day ago: more than 1
+            fail on 1: run 2dee9470528d ended at 2026-11-21T19:42:39Z, 1 day ago: more than 1
             fix: `assay build`
         "#]],
     );
@@ -417,7 +417,7 @@ fn age() {
         rule,
         &[said("builder-full", ended(101))],
         expect![[r#"
-            unknown on 1: run 2317553cd359 ended at 2026-11-22T19:42:41Z by the builder's clock, and here it is 2026-11-22T19:42:40Z
+            unknown on 1: run 401f46806dc5 ended at 2026-11-22T19:42:41Z by the builder's clock, and here it is 2026-11-22T19:42:40Z
             fix: set the clock that is wrong; if it was the builder's, `assay build`
             fresh for 1 s
         "#]],

@@ -17,14 +17,14 @@ fn everything_as_it_should_be_passes() {
     expect![[r#"
         signed-by pass on 2: statements `recipe` and `run` of greeter (4b249b519fef) are signed by `builder-full`
         logged pass on 6: 6 statements stand in log `example.org/log` at 0, 1, 2, 3, 4, 5
-        complete-hermetic-build pass on 1: run 020c80038bce at level `full` is complete: 1 process seen, nothing opened that is not pinned
-        source pass on 1: run 020c80038bce was made from commit 4c1f0a9be2d7 on branch `main` of `https://git.example.org/greeter`, as local-git says
-        no-uncommitted-changes pass on 1: run 020c80038bce was made from commit 4c1f0a9be2d7 with no uncommitted change
-        rebuilt pass on 1: rebuilt 76bd9dd14901 compared 2 builds of greeter (4b249b519fef) and they are equal
+        complete-hermetic-build pass on 1: run d1bcea4bfb04 at level `full` is complete: 41 processes seen, nothing opened that is not pinned
+        source pass on 1: run d1bcea4bfb04 was made from commit 4c1f0a9be2d7 on branch `main` of `https://git.example.org/greeter`, as local-git says
+        no-uncommitted-changes pass on 1: run d1bcea4bfb04 was made from commit 4c1f0a9be2d7 with no uncommitted change
+        rebuilt pass on 1: rebuilt 9cc7de875075 compared 2 builds of greeter (4b249b519fef) and they are equal
         tests-passed pass on 1: 2 cases of `unit` passed for greeter (4b249b519fef); nothing is live yet, so none can have vanished
-        age pass on 1: run 020c80038bce ended at 2026-11-22T19:41:08Z, 0 days ago: no more than 30
+        age pass on 1: run d1bcea4bfb04 ended at 2026-11-22T19:41:08Z, 0 days ago: no more than 30
         fresh for 2591908 s
-        reference-digest pass on 4: run df6a9bd2bbad and 1 more agree with greeter (4b249b519fef)
+        reference-digest pass on 4: run 934a10fe9e1f and 1 more agree with greeter (4b249b519fef)
     "#]].assert_eq(&lines.concat());
     assert_eq!((verdict.result, verdict.level), (Outcome::Pass, BuildLevel::One));
     assert_eq!(verdict.environment.as_deref(), Some("production"));
@@ -122,7 +122,7 @@ fn integrity_is_about_signatures_signers_and_log() {
         expect![[r#"
             signatures fail on 7: 1 of 9 stored statements cannot be relied on: sha256:00: signed by an unknown key
             fix: `assay admin fsck` names damaged files; a signer that should count belongs in trust.json
-            signers fail on 7: run 020c80038bce is signed by `tester`, which has not the role `builder`
+            signers fail on 7: run d1bcea4bfb04 is signed by `tester`, which has not the role `builder`
             fix: give that identity the role in trust.json, or have the statement made by one that has it
             logged fail on 7: test b5edd9b3b982 came without a proof that a log holds it
             fix: `assay push` to a server that logs it, or make it again in a home with a log: `assay build`

@@ -82,8 +82,8 @@ fn every_statement_must_be_in_a_log_that_the_quorum_has_seen() {
         "12",
         "",
         expect![[r#"
-        Fail on 2: the log that holds run 020c80038bce: the quorum `both` is not met: cosigned by nobody
-    "#]],
+            Fail on 2: the log that holds run d1bcea4bfb04: the quorum `both` is not met: cosigned by nobody
+        "#]],
     );
     check(
         "1",
