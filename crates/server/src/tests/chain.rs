@@ -44,7 +44,8 @@ async fn envelopes_are_logged_and_come_back_as_bundles() {
     let about = bench.ask("reader", &format!("GET /api/v1/statements?digest={greeter}")).await.is(200).json();
     let names: Vec<&str> =
         about["statements"].as_array().expect("a list").iter().filter_map(|s| s["name"].as_str()).collect();
-    assert_eq!(names, ["recipe", "run", "rebuilt", "test", "reference", "verdict", "deployment", "observation"]);
+    let expected = ["recipe", "run", "rebuilt", "test", "reference", "verdict", "deployment", "observation", "sbom"];
+    assert_eq!(names, expected);
     let page = bench.ask("reader", &format!("GET /api/v1/statements?digest={greeter}&n=3")).await.is(200).json();
     let next = page["next"].as_u64().expect("a next page");
     let rest =
@@ -190,7 +191,7 @@ async fn questions_about_the_chain() {
     assert_eq!(server["caller"], json!({"name": "reader", "may": ["read"]}));
     assert!(server["log_key"].as_str().is_some_and(|key| key.starts_with("example.org/log+")), "{server}");
     bench.ask("", "GET /healthz").await.is(200).says("\"ok\"");
-    bench.ask("reader", "GET /metrics").await.is(200).says("assay_statements_total 10");
+    bench.ask("reader", "GET /metrics").await.is(200).says("assay_statements_total 11");
 }
 
 #[tokio::test]
