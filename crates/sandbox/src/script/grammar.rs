@@ -485,6 +485,7 @@ impl<'a> Scan<'a> {
         match name.literal.unwrap_or_default() {
             // `alias -g` is zsh's; both shells refuse it.
             b"alias" if literal != Some(b"-g") => self.refuse("it defines aliases"),
+            b"jobs" | b"fg" | b"bg" => self.refuse("it prints commands of jobs as they are written"),
             b"enable" => self.refuse("`enable` may take the commands away that marks need"),
             b"set" => match first {
                 None => {

@@ -72,6 +72,7 @@ fn what_is_not_understood_is_refused_with_its_line() {
         ("cat <<$E\n", "line 1: the delimiter of a here-document is not plain"),
         ("cat <<E $(a\nb)\nE\n", "line 2: a here-document is open around a command substitution of several lines"),
         ("alias a=b", "line 1: it defines aliases"),
+        ("a & jobs", "line 1: it prints commands of jobs as they are written"),
         ("set $a", "line 1: `set` with options that are computed"),
         ("set -ev", "it prints itself (`set -v`)"),
         ("set -o verbose", "it prints itself (`set -v`)"),

@@ -229,7 +229,7 @@ pub(super) const CORPUS: &[(&str, For, &str)] = &[
     (
         "background",
         Both,
-        "(exit 3) & wait $!; echo $?; { if true; then echo bg; fi; } & wait; true && (exit 4) & p=$!; wait $p; echo $?; jobs | wc -l",
+        "(exit 3) & wait $!; echo $?; { if true; then echo bg; fi; } & wait; true && (exit 4) & p=$!; wait $p; echo $?",
     ),
     (
         "read-stdin",
