@@ -5,7 +5,7 @@ use wire::digest::Digest;
 
 use super::api::Api;
 use crate::context::Context;
-use crate::error::{Failure, Result as Outcome};
+use crate::error::Result as Outcome;
 
 /// The largest checkpoint that is read, with the signatures of many witnesses.
 const CHECKPOINT_MAX: usize = 64 << 10;
@@ -22,7 +22,7 @@ impl RemoteCopy {
     }
 
     fn bytes(&self, path: &str, size_max: usize) -> Result<Vec<u8>, SourceError> {
-        self.api.bytes(path, size_max).map_err(|failure| SourceError(Failure::to_string(&failure)))
+        self.api.bytes(path, size_max).map_err(|failure| SourceError(failure.sentence()))
     }
 }
 

@@ -100,6 +100,12 @@ fn a_lost_home_comes_back_without_a_second_history() {
     let listed = scene.place.assay(&scene.project, &["where", &third, "--json"]);
     assert!(listed.stdout.contains(&third), "{}{}", listed.stdout, listed.stderr);
 
+    // A mirror that does not answer is one error, not one within another.
+    let silent =
+        scene.place.assay(&scene.project, &["admin", "log", "recover", "--from", "http://127.0.0.1:1"]).exits(2);
+    assert!(silent.stderr.contains("asking http://127.0.0.1:1"), "{}", silent.stderr);
+    assert!(!silent.stderr.contains("error: asking"), "{}", silent.stderr);
+
     // It went on, and the mirror did not: there is nothing to be had from it.
     drop(server);
     let nothing = scene.json(2, &["admin", "log", "recover", "--from", &mirror]);
