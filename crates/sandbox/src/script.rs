@@ -16,6 +16,9 @@
 //!
 //! A status above 1 is put back by the tracer: the file that `.` opens is `return 5&&:`. Under `set -x` a mark stands in `{ …; } 2>/dev/null`.
 //!
+//! Known to show: `bash` reports a compound that a signal has killed with its text, marks and all, on standard error. A script can't be told
+//! from its text to die so.
+//!
 //! Rejected: `xtrace` into an inherited descriptor (`bash` only; seen in `$-`, `SHELLOPTS`, `/proc/self/fd`, and it
 //! takes the place of the script's own); a function or a `trap … DEBUG` (seen by `set` and `trap`); reading the offsets of the
 //! script's descriptor (`dash` reads blocks of 8 KiB); `brush-parser` (MIT, 0.4.0: one syntax for all shells, no places of

@@ -21,6 +21,10 @@ fn foreign_provenance_is_graded_field_by_field() {
     let linted = place.json(&work, 0, &["lint", &bundle]);
     let statement = &linted["statements"][0];
     assert_eq!(statement["producer"], "GitHub Actions (attest-build-provenance)");
+    // The page shows this very score.
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sigstore.md");
+    let shown = format!("(attest-build-provenance), {} of 100", statement["score"]);
+    assert!(fs::read_to_string(page).expect("a page").contains(&shown), "{shown}");
     let grade = |field: &str| {
         let fields = statement["fields"].as_array().expect("fields");
         fields.iter().find(|row| row["field"] == field).expect("the field")["grade"].clone()
